@@ -1,0 +1,337 @@
+"""A mapped class looked at once: fields, key, constraints, marks.
+
+The only module that reads SQLAlchemy's mapper; what it returns are plain values in the API's own words.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
+
+import sqlalchemy as sa
+from sqlalchemy.orm import ColumnProperty, Mapped, Mapper, RelationshipProperty
+from sqlalchemy.orm.exc import UnmappedClassError, UnmappedColumnError
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeEngine
+
+from splice.errors import SetupError
+from splice.marks import MARK_KEY, Access
+
+__all__ = ["Constraint", "Description", "Field", "Relation", "describe"]
+
+ConstraintKind: TypeAlias = Literal["unique", "foreign_key", "check", "exclusion"]
+
+_SECRET_NAME: Final = re.compile(r"(?:^|_)(?:password|password_hash|secret|token|api_key|private_key|salt)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """One column of a model, as clients see it.
+
+    `name` is the mapped attribute, which is also the name in JSON; `required` is about POST: nothing else supplies the
+    value. A field that is not `readable` is neither shown, filtered nor sorted by.
+    """
+
+    name: str
+    column: ColumnElement[Any]
+    type: TypeEngine[Any]
+    annotation: Any
+    nullable: bool
+    required: bool
+    readable: bool
+    creatable: bool
+    updatable: bool
+    default: Any
+    has_python_default: bool
+    has_server_default: bool
+    guessed_private: bool
+    doc: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A rule of the table, with the fields it is about; `name` is None where the database chose one."""
+
+    kind: ConstraintKind
+    name: str | None
+    fields: tuple[str, ...]
+    columns: tuple[str, ...]
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relation:
+    """A relationship whose children point at this model and are neither deleted with it nor let go by the database."""
+
+    name: str
+    target: type[Any]
+    local: tuple[str, ...]
+    remote: tuple[sa.Column[Any], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """A mapped class in the API's own words.
+
+    `fields` is keyed by API name, in the order of the model; `key` is in the order of the primary key; `keeps` are the
+    relations that forbid a delete while they have rows.
+    """
+
+    model: type[Any]
+    name: str
+    table: str
+    fields: Mapping[str, Field]
+    key: tuple[Field, ...]
+    version: Field | None
+    constraints: tuple[Constraint, ...]
+    keeps: tuple[Relation, ...]
+
+    @property
+    def readable(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if field.readable)
+
+    @property
+    def client_key(self) -> bool:
+        """Whether clients choose the key on create."""
+        return all(field.creatable for field in self.key)
+
+    def field_of_column(self, column: str) -> Field | None:
+        """The field stored in the column of this name, compared without letter case as databases report it."""
+        wanted = column.lower()
+        return next((field for field in self.fields.values() if _column_name(field.column).lower() == wanted), None)
+
+
+def describe(model: type[Any], marks: Mapping[str, Mapping[str, Any]] | None = None) -> Description:
+    """Look at a mapped class.
+
+    Args:
+        model: Any class mapped by SQLAlchemy; it needs no special base.
+        marks: Field name → mark, for models that must not be touched; an empty mapping says "an ordinary column".
+
+    Raises:
+        SetupError: The class is not mapped, has no key, or a mark names no column.
+    """
+    mapper = _mapper_of(model)
+    given = dict(marks or {})
+    _check_marks(model, given, {prop.key for prop in mapper.column_attrs})
+    fields = {prop.key: _describe_field(mapper, prop, given.get(prop.key)) for prop in mapper.column_attrs}
+    return Description(
+        model=model,
+        name=model.__name__,
+        table=_table_of(mapper).name,
+        fields=MappingProxyType(fields),
+        key=tuple(fields[mapper.get_property_by_column(column).key] for column in mapper.primary_key),
+        version=_version_field(mapper, fields),
+        constraints=tuple(_constraints(mapper)),
+        keeps=tuple(_keeping_relations(mapper)),
+    )
+
+
+def _mapper_of(model: type[Any]) -> Mapper[Any]:
+    try:
+        mapper: Mapper[Any] = sa.inspect(model)
+    except (sa.exc.NoInspectionAvailable, UnmappedClassError):
+        raise SetupError(
+            f"{model!r} is not a class mapped by SQLAlchemy; give Resource a subclass of your DeclarativeBase with a "
+            "__tablename__"
+        ) from None
+    mapper.registry.configure()
+    return mapper
+
+
+def _check_marks(model: type[Any], marks: Mapping[str, Any], names: set[str]) -> None:
+    for name in marks:
+        if name not in names:
+            raise SetupError(f"marks= names {name!r}, but {model.__name__} has only: {', '.join(sorted(names))}")
+
+
+def _table_of(mapper: Mapper[Any]) -> sa.Table:
+    table = mapper.local_table
+    if not isinstance(table, sa.Table):
+        raise SetupError(f"{mapper.class_.__name__} is mapped to {type(table).__name__}; a Resource needs a table")
+    return table
+
+
+def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mapping[str, Any] | None) -> Field:
+    column = prop.columns[0]
+    access = _access(prop.key, column, mark)
+    stored = isinstance(column, sa.Column)
+    in_by_client = stored and access not in {"private", "read_only"} and not _set_by_server(mapper, column, mark)
+    is_key = column in mapper.primary_key
+    python_default = stored and column.default is not None
+    server_default = stored and (column.server_default is not None or _is_autoincrement(column))
+    return Field(
+        name=prop.key,
+        column=column,
+        type=column.type,
+        annotation=_annotation(mapper.class_, prop.key),
+        nullable=bool(getattr(column, "nullable", True)),
+        required=in_by_client and not (column.nullable or python_default or server_default),
+        readable=access not in {"private", "write_only"},
+        creatable=in_by_client,
+        updatable=in_by_client and access != "write_once" and not is_key,
+        default=_scalar_default(column),
+        has_python_default=python_default,
+        has_server_default=server_default,
+        guessed_private=access == "private" and not _marked(column, mark) and not prop.key.startswith("_"),
+        doc=(getattr(column, "doc", None) or getattr(column, "comment", None) or prop.doc) or None,
+    )
+
+
+def _access(name: str, column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> Access | None:
+    if _marked(column, mark):
+        said: Access | None = (column.info if mark is None else mark).get(MARK_KEY)
+        return said
+    return "private" if name.startswith("_") or _SECRET_NAME.search(name) else None
+
+
+def _marked(column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> bool:
+    return mark is not None or MARK_KEY in getattr(column, "info", {})
+
+
+def _set_by_server(mapper: Mapper[Any], column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> bool:
+    """Keys made by the database, versions, computed columns and timestamps that the server sets."""
+    if not isinstance(column, sa.Column) or column is mapper.version_id_col or column.computed is not None:
+        return True
+    if column.identity is not None and column.identity.always:
+        return True
+    if _marked(column, mark):
+        return False
+    made_key = column.primary_key and (_is_autoincrement(column) or _has_default(column))
+    return made_key or (isinstance(column.type, sa.DateTime) and _is_server_time(column))
+
+
+def _is_autoincrement(column: sa.Column[Any]) -> bool:
+    return column.table is not None and column is column.table.autoincrement_column or column.identity is not None
+
+
+def _has_default(column: sa.Column[Any]) -> bool:
+    return column.default is not None or column.server_default is not None
+
+
+def _is_server_time(column: sa.Column[Any]) -> bool:
+    made = column.default is not None and not column.default.is_scalar
+    return made or any((column.server_default, column.onupdate, column.server_onupdate))
+
+
+def _scalar_default(column: ColumnElement[Any]) -> Any:
+    default = getattr(column, "default", None)
+    return default.arg if default is not None and default.is_scalar else None
+
+
+def _annotation(model: type[Any], name: str) -> Any:
+    """What stands inside `Mapped[…]`, or None for a column written without it."""
+    for cls in model.__mro__:
+        raw = vars(cls).get("__annotations__", {}).get(name)
+        if raw is not None:
+            return _inside_mapped(_evaluate(raw, cls, name))
+    return None
+
+
+def _evaluate(raw: Any, cls: type[Any], name: str) -> Any:
+    if not isinstance(raw, str):
+        return raw
+    try:
+        return eval(raw, vars(sys.modules[cls.__module__]), dict(vars(cls)))  # noqa: S307  # the model's own source
+    except NameError as error:
+        raise SetupError(
+            f"the annotation of {cls.__name__}.{name} cannot be read: {error}; import that name at module level, not "
+            "under TYPE_CHECKING"
+        ) from None
+
+
+def _inside_mapped(annotation: Any) -> Any:
+    origin = get_origin(annotation)
+    if isinstance(origin, type) and issubclass(origin, Mapped):
+        return get_args(annotation)[0]
+    return None
+
+
+def _version_field(mapper: Mapper[Any], fields: Mapping[str, Field]) -> Field | None:
+    if mapper.version_id_col is None:
+        return None
+    return fields[mapper.get_property_by_column(mapper.version_id_col).key]
+
+
+def _constraints(mapper: Mapper[Any]) -> Iterator[Constraint]:
+    for table in mapper.tables:
+        if isinstance(table, sa.Table):
+            yield from _table_constraints(mapper, table)
+
+
+def _table_constraints(mapper: Mapper[Any], table: sa.Table) -> Iterator[Constraint]:
+    for constraint in table.constraints:
+        kind = _constraint_kind(constraint)
+        if kind is not None and isinstance(constraint, sa.sql.schema.ColumnCollectionConstraint):
+            target = constraint.referred_table.name if isinstance(constraint, sa.ForeignKeyConstraint) else None
+            yield _constraint(mapper, kind, constraint.name, list(constraint.columns), target)
+    for index in table.indexes:
+        if index.unique:
+            yield _constraint(mapper, "unique", index.name, list(index.columns))
+
+
+def _constraint_kind(constraint: sa.Constraint) -> ConstraintKind | None:
+    if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint):
+        return "unique"
+    if isinstance(constraint, sa.ForeignKeyConstraint):
+        return "foreign_key"
+    if isinstance(constraint, sa.CheckConstraint):
+        return "check"
+    return "exclusion" if constraint.__visit_name__ == "exclude_constraint" else None
+
+
+def _constraint(
+    mapper: Mapper[Any], kind: ConstraintKind, name: Any, columns: Sequence[sa.Column[Any]], target: str | None = None
+) -> Constraint:
+    return Constraint(
+        kind=kind,
+        name=str(name) if name else None,
+        fields=_field_names(mapper, columns),
+        columns=tuple(column.name for column in columns),
+        target=target,
+    )
+
+
+def _field_names(mapper: Mapper[Any], columns: Sequence[Any]) -> tuple[str, ...]:
+    names = (_field_name(mapper, column) for column in columns)
+    return tuple(name for name in names if name is not None)
+
+
+def _field_name(mapper: Mapper[Any], column: sa.Column[Any]) -> str | None:
+    try:
+        return mapper.get_property_by_column(column).key
+    except UnmappedColumnError:
+        return None
+
+
+def _keeping_relations(mapper: Mapper[Any]) -> Iterator[Relation]:
+    for relation in mapper.relationships:
+        if _keeps_its_parent(relation):
+            pairs = relation.local_remote_pairs or []
+            yield Relation(
+                name=relation.key,
+                target=relation.mapper.class_,
+                local=_field_names(mapper, [local for local, _ in pairs]),
+                remote=tuple(remote for _, remote in pairs if isinstance(remote, sa.Column)),
+            )
+
+
+def _keeps_its_parent(relation: RelationshipProperty[Any]) -> bool:
+    """True for children that the ORM would silently cut loose, although the foreign key alone would refuse."""
+    owns_no_key = relation.direction.name == "ONETOMANY" and relation.secondary is None and not relation.viewonly
+    if not owns_no_key or relation.cascade.delete or relation.passive_deletes == "all":
+        return False
+    return not any(_released_by_database(remote) for _, remote in relation.local_remote_pairs or [])
+
+
+def _released_by_database(column: Any) -> bool:
+    keys = getattr(column, "foreign_keys", ())
+    return any((key.ondelete or "").upper() in {"CASCADE", "SET NULL", "SET DEFAULT"} for key in keys)
+
+
+def _column_name(column: ColumnElement[Any]) -> str:
+    return str(getattr(column, "name", ""))

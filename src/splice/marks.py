@@ -1,0 +1,53 @@
+"""Marks say what clients may do with a column: `mapped_column(..., info=private | {"unit": "EUR"})`.
+
+A mark is an ordinary `info` dictionary that cannot be changed, so one object can stand on many columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NoReturn, Self, TypeAlias
+
+__all__ = ["MARK_KEY", "Access", "Mark", "private", "read_only", "write_once", "write_only"]
+
+Access: TypeAlias = Literal["private", "read_only", "write_only", "write_once"]
+
+MARK_KEY: Final = "splice"
+
+
+class Mark(dict[str, Any]):
+    """An immutable `info` dictionary; `|` joins it with another mark or with any mapping, the right side wins."""
+
+    def __or__(self, other: Mapping[str, Any]) -> Self:  # type: ignore[override]  # dict promises a plain dict
+        return type(self)({**self, **other})
+
+    def __ror__(self, other: Mapping[str, Any]) -> Self:  # type: ignore[override]  # dict promises a plain dict
+        return type(self)({**other, **self})
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a mark cannot be changed; join it with another by `|`")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]  # refusing is the point
+    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]  # as above
+
+    def __hash__(self) -> int:  # type: ignore[override]  # frozen, so hashable
+        return hash(tuple(sorted(self)))
+
+    def copy(self) -> Self:
+        return type(self)(self)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
+        return type(self), (dict(self),)
+
+
+private: Final = Mark({MARK_KEY: "private"})
+"""Never out, never in, never filtered or sorted by."""
+
+read_only: Final = Mark({MARK_KEY: "read_only"})
+"""Out, never in: POST and PATCH refuse it, PUT ignores it."""
+
+write_only: Final = Mark({MARK_KEY: "write_only"})
+"""In, never out, never filtered or sorted by."""
+
+write_once: Final = Mark({MARK_KEY: "write_once"})
+"""Out; in on create only: PATCH refuses it, PUT refuses another value than the stored one."""
