@@ -1,0 +1,63 @@
+# Everything happens in .venv, which needs only a Python 3.11 or newer. `make` lists what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check-all lint types
+
+# The first Python that is new enough and can make environments; name another with PYTHON=/path/to/python.
+PYTHON ?=
+TRIED = $(PYTHON) python3 python3.13 python3.12 python3.11 python
+FIT = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+MISSING = splice needs Python 3.11 or newer with its venv module (Debian: apt-get install python3 python3-venv); \
+name one with make PYTHON=/path/to/python3.11
+
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SPLICE = --build-constraint constraints.txt --editable '.[postgresql,mariadb]'
+ARGS ?=
+WORKERS ?= 2
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name what; do \
+		printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+setup: .venv/.setup ## make .venv with splice and its drivers; then .venv/bin/uvicorn examples.users.main:app works
+
+run: .venv/.setup ## serve examples/users on 127.0.0.1:8000 (PORT= and DATABASE_URL= change that)
+	@exec $(BIN)/python -m examples.users
+
+test: .venv/.test ## run the suite on SQLite, PostgreSQL and, where mariadbd is installed, MariaDB (ARGS= go to pytest)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check-all: .venv/.test ## the slow tests, then the oldest and newest versions that are supported
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+	@$(BIN)/python scripts/support.py --check
+
+lint: .venv/.lint ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/.lint .venv/.test ## mypy on the package, pyright on the public API
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/pyright --verifytypes splice --ignoreexternal
+
+.venv/.python:
+	@for python in $(TRIED); do \
+		if "$$python" -c '$(FIT)' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "$(MISSING)" >&2; exit 1; fi; \
+	"$$found" -m venv --clear .venv
+	@touch $@
+
+.venv/.setup: .venv/.python pyproject.toml constraints.txt
+	@$(PIP) --upgrade pip
+	@$(PIP) $(SPLICE)
+	@touch $@
+
+.venv/.test: .venv/.setup
+	@$(PIP) --group test
+	@touch $@
+
+.venv/.lint: .venv/.setup
+	@$(PIP) --group lint
+	@touch $@
