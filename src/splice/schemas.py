@@ -1,0 +1,191 @@
+"""Description → Pydantic models, with every limit of the columns, and the serialisers that write rows as JSON.
+
+Four models, since four rules differ: what is shown, what POST takes, what PATCH takes (all absent or valid, never null by
+accident) and what PUT takes (visible read-only fields are accepted and ignored, as clients send back what they got).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from pydantic import MISSING, BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import Field as Described
+from typing_extensions import NotRequired, TypedDict
+
+from splice.description import Description, Field
+from splice.values import ValueType, value_type
+
+__all__ = ["Page", "RowSerializer", "Schemas", "changes", "derive", "new_values", "row_serializer"]
+
+T = TypeVar("T")
+Row: TypeAlias = Mapping[str, Any]
+Definition: TypeAlias = tuple[Any, Any]
+
+_STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+_READ: Final = ConfigDict(from_attributes=True, protected_namespaces=(), populate_by_name=True)
+
+
+class Page(BaseModel, Generic[T]):
+    """A page of rows; `total` counts all rows that match, and is there only when it was asked for."""
+
+    items: list[T]
+    total: int | MISSING = Described(default=MISSING, ge=0, description="All rows that match; only with `count=exact`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """The models of one resource: `Read` for answers, `Create` for POST, `Update` for PATCH, `Replace` for PUT."""
+
+    Read: type[BaseModel]
+    Create: type[BaseModel]
+    Update: type[BaseModel]
+    Replace: type[BaseModel]
+
+
+class RowSerializer:
+    """Rows → JSON, without a model instance a row; exactly Pydantic's format."""
+
+    def __init__(self, types: Mapping[str, Any]) -> None:
+        row = TypedDict("row", dict(types))  # type: ignore[operator]  # the functional form, from values
+        page = TypedDict("page", {"items": list[row], "total": NotRequired[int]})  # type: ignore[valid-type]  # as above
+        self._row = TypeAdapter(row).serializer
+        self._page = TypeAdapter(page).serializer
+
+    def row(self, row: Row) -> bytes:
+        return self._row.to_json(row, warnings="none")
+
+    def page(self, rows: Sequence[Row], total: int | None = None) -> bytes:
+        page: dict[str, Any] = {"items": rows} if total is None else {"items": rows, "total": total}
+        return self._page.to_json(page, warnings="none")
+
+    def digest(self, row: Row) -> str:
+        """A hash over every field that is shown: two rows with one digest read the same."""
+        return hashlib.blake2b(self.row(row), digest_size=16).hexdigest()
+
+
+def derive(description: Description) -> Schemas:
+    """The four models of a described class.
+
+    Raises:
+        SetupError: A column that clients may see or write has a type that cannot be mapped.
+    """
+    types = {field.name: _type_of(description, field) for field in description.fields.values() if _visible(field)}
+    return Schemas(
+        Read=_model(description, "Read", _READ, {f.name: _shown(f, types[f.name]) for f in description.readable}),
+        Create=_model(description, "Create", _STRICT, _creatable(description, types)),
+        Update=_model(description, "Update", _STRICT, _updatable(description, types)),
+        Replace=_model(description, "Replace", _STRICT, _replaceable(description, types)),
+    )
+
+
+def row_serializer(description: Description) -> RowSerializer:
+    """The serialiser of rows keyed by field name, private fields left out."""
+    return RowSerializer({field.name: _nullable(field, _type_of(description, field).read) for field in description.readable})
+
+
+def new_values(body: BaseModel, *, generated: bool) -> dict[str, Any]:
+    """What a POST body says, by field name.
+
+    In a generated model an absent field is left to the model's defaults; the defaults of a model of the user's own are
+    meant, so they count as said.
+    """
+    names = body.model_fields_set if generated else type(body).model_fields
+    return _by_alias(body, names)
+
+
+def changes(body: BaseModel) -> dict[str, Any]:
+    """What a PATCH or PUT body says, by field name: only what was sent."""
+    return _by_alias(body, body.model_fields_set)
+
+
+def _by_alias(body: BaseModel, names: Any) -> dict[str, Any]:
+    fields = type(body).model_fields
+    said = {fields[name].alias or name: getattr(body, name) for name in fields if name in names}
+    return {name: value for name, value in said.items() if value is not MISSING}
+
+
+def _visible(field: Field) -> bool:
+    return field.readable or field.creatable or field.updatable
+
+
+def _type_of(description: Description, field: Field) -> ValueType:
+    return value_type(field.type, field.annotation, f"{description.name}.{field.name}")
+
+
+def _model(description: Description, role: str, config: ConfigDict, fields: Mapping[str, Definition]) -> type[BaseModel]:
+    # A field may be called like a method of BaseModel (`json`, `copy`): it gets a Python name of its own, and an alias.
+    definitions = {f"{name}_" if hasattr(BaseModel, name) else name: value for name, value in fields.items()}
+    for name, (_, info) in definitions.items():
+        if name not in fields:
+            info.alias = info.validation_alias = info.serialization_alias = name[:-1]
+    model: type[BaseModel] = create_model(  # type: ignore[call-overload]  # fields from values
+        f"{description.name}{role}",
+        __config__=config,
+        __doc__=_doc(description),
+        __module__=description.model.__module__,
+        **definitions,
+    )
+    return model
+
+
+def _doc(description: Description) -> str | None:
+    doc = vars(description.model).get("__doc__")
+    # A dataclass-mapped model gets its signature as a docstring, which says nothing to clients.
+    return None if doc is None or doc.startswith(f"{description.name}(") else doc
+
+
+def _shown(field: Field, types: ValueType) -> Definition:
+    return _nullable(field, types.read), Described(description=field.doc)
+
+
+def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
+    return {
+        field.name: _required(field, types) if field.required else _optional(field, types)
+        for field in description.fields.values()
+        if field.creatable
+    }
+
+
+def _updatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
+    return {field.name: _maybe_absent(field, types) for field in description.fields.values() if field.updatable}
+
+
+def _replaceable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
+    return {field.name: _replacement(field, types) for field in description.fields.values() if _visible(field)}
+
+
+def _replacement(field: Field, types: Mapping[str, ValueType]) -> Definition:
+    if field.updatable:
+        return _required(field, types) if needed_on_replace(field) else _optional(field, types)
+    annotation = _nullable(field, types[field.name].read)
+    return annotation | MISSING, Described(default=MISSING, description=field.doc, json_schema_extra={"readOnly": True})
+
+
+def needed_on_replace(field: Field) -> bool:
+    """An omitted field takes its Python default, else NULL; what only the database could supply has to be sent."""
+    return not field.has_python_default and (field.has_server_default or not field.nullable)
+
+
+def _required(field: Field, types: Mapping[str, ValueType]) -> Definition:
+    return _nullable(field, types[field.name].write), Described(description=field.doc)
+
+
+def _optional(field: Field, types: Mapping[str, ValueType]) -> Definition:
+    annotation = _nullable(field, types[field.name].write)
+    if field.default is not None:
+        return annotation, Described(default=field.default, description=field.doc)
+    if field.nullable and not (field.has_python_default or field.has_server_default):
+        return annotation, Described(default=None, description=field.doc)
+    return annotation | MISSING, Described(default=MISSING, description=field.doc)
+
+
+def _maybe_absent(field: Field, types: Mapping[str, ValueType]) -> Definition:
+    annotation = _nullable(field, types[field.name].write)
+    return annotation | MISSING, Described(default=MISSING, description=field.doc)
+
+
+def _nullable(field: Field, annotation: Any) -> Any:
+    return annotation | None if field.nullable else annotation

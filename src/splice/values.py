@@ -1,0 +1,402 @@
+"""Column types as Pydantic types that hold exactly their values.
+
+Three spellings of each: `write` for bodies (strict, with every limit of the column and of the annotation), `read` for
+answers (no limits: what is stored is shown), `query` for text in a query string or path (lax, the column's limits only).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import enum
+import math
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
+
+import sqlalchemy as sa
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
+from pydantic import AfterValidator, BeforeValidator, JsonValue, PlainSerializer, WithJsonSchema
+from pydantic import Field as Limit
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+from sqlalchemy.types import TypeEngine
+
+from splice.errors import SetupError
+
+__all__ = ["ValueType", "value_type"]
+
+Annotation: TypeAlias = Any
+
+MAX_NUMBER_DIGITS: Final = 15
+"""Decimal digits that a JSON number keeps on its way through a double."""
+
+MAX_JSON_DEPTH: Final = 64
+"""Nesting of arrays and objects in one JSON column."""
+
+_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001  # where SQLAlchemy stores intervals from, on databases without any
+_NO_NUL_PATTERN: Final = r"^[^\x00]*$"
+_NAIVE_PATTERN: Final = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
+_TIME_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
+_BASE64_PATTERN: Final = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """The annotations of one column; nullability is added by whoever uses them."""
+
+    write: Annotation
+    read: Annotation
+    query: Annotation
+
+
+def value_type(type_: TypeEngine[Any], annotation: Annotation, owner: str) -> ValueType:
+    """The Pydantic types for a column.
+
+    Args:
+        type_: The SQLAlchemy type.
+        annotation: What stands inside `Mapped[…]`, or None; kept, and tightened by the column.
+        owner: `Model.field`, for the message.
+
+    Raises:
+        SetupError: The type has no known Python values; the message holds the fix.
+    """
+    given = _without_none(annotation)
+    for kind, rule in _RULES:
+        if isinstance(type_, kind):
+            return _annotated(rule(type_, owner), given)
+    if isinstance(type_, sa.TypeDecorator):
+        return _decorated(given, owner)
+    raise SetupError(
+        f"{owner} has the type {type(type_).__name__}, whose Python values splice does not know; wrap it in a "
+        "sqlalchemy.types.TypeDecorator and annotate the attribute with Mapped[<its Python type>], or mark it private"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """What a rule says of a column: its Python type, the limits on writing, how it is read."""
+
+    python: Annotation
+    limits: tuple[Any, ...] = ()
+    read: Annotation = None
+    query_limits: tuple[Any, ...] = ()
+    lower: Any = None
+    upper: Any = None
+    max_length: int | None = None
+
+
+def _annotated(plain: _Plain, given: Annotation) -> ValueType:
+    core, metadata = _split(given)
+    python = plain.python if core is None or _same(core, plain.python) else core
+    bounds = [*_column_bounds(plain, metadata), *_column_length(plain, metadata), *_column_pattern(plain, metadata)]
+    column_bounds = [*_column_bounds(plain, ()), *_column_pattern(plain, ()), *plain.query_limits]
+    return ValueType(
+        write=_join(python, [*metadata, *bounds, *plain.limits]),
+        read=python if plain.read is None else plain.read,
+        query=_join(plain.python, column_bounds),
+    )
+
+
+def _decorated(given: Annotation, owner: str) -> ValueType:
+    if given is None:
+        raise SetupError(
+            f"{owner} is a TypeDecorator without an annotation, so its Python type is unknown; write "
+            f"`{owner.split('.')[-1]}: Mapped[<type>] = mapped_column(…)`, or mark it private"
+        )
+    return ValueType(write=given, read=given, query=given)
+
+
+def _split(annotation: Annotation) -> tuple[Annotation, tuple[Any, ...]]:
+    if get_origin(annotation) is Annotated:
+        core, *metadata = get_args(annotation)
+        return core, tuple(metadata)
+    return annotation, ()
+
+
+def _join(core: Annotation, metadata: Sequence[Any]) -> Annotation:
+    return Annotated[(core, *metadata)] if metadata else core  # type: ignore[return-value]  # built from values
+
+
+def _without_none(annotation: Annotation) -> Annotation:
+    core, metadata = _split(annotation)
+    if get_origin(core) not in {Union, UnionType}:
+        return annotation
+    kept = tuple(arg for arg in get_args(core) if arg is not NoneType)
+    return _join(Union[kept], metadata)  # noqa: UP007  # built from values
+
+
+def _same(core: Annotation, python: Annotation) -> bool:
+    """Whether the annotation says no more than the column does."""
+    bare = getattr(core, "__supertype__", getattr(core, "__value__", core))
+    return bool(bare == python) or bare in {Any, object} or (bare is dict and python is JsonValue)
+
+
+def _constraints(metadata: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for item in metadata:
+        found.extend(item.metadata if isinstance(item, FieldInfo) else [item])
+    return found
+
+
+def _column_bounds(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
+    """The column's bounds that the annotation does not already tighten: of two, Pydantic keeps only the last."""
+    given = _constraints(metadata)
+    lowers = [item.ge if isinstance(item, Ge) else item.gt for item in given if isinstance(item, Ge | Gt)]
+    uppers = [item.le if isinstance(item, Le) else item.lt for item in given if isinstance(item, Le | Lt)]
+    bounds: list[Any] = []
+    if plain.lower is not None and not any(low >= plain.lower for low in lowers):
+        bounds.append(Limit(ge=plain.lower))
+    if plain.upper is not None and not any(high <= plain.upper for high in uppers):
+        bounds.append(Limit(le=plain.upper))
+    return bounds
+
+
+def _column_length(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
+    given = [item.max_length for item in _constraints(metadata) if isinstance(item, MaxLen)]
+    if plain.max_length is None or any(length <= plain.max_length for length in given):
+        return []
+    return [Limit(max_length=plain.max_length)]
+
+
+def _column_pattern(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
+    """NUL is refused by a validator; the pattern tells clients so, unless the annotation brings one of its own."""
+    if plain.python is not str or any(getattr(item, "pattern", None) for item in _constraints(metadata)):
+        return []
+    return [Limit(json_schema_extra={"pattern": _NO_NUL_PATTERN})]
+
+
+def _boolean(_type: TypeEngine[Any], _owner: str) -> _Plain:
+    return _Plain(bool)
+
+
+def _integer(bits: int) -> Callable[[TypeEngine[Any], str], _Plain]:
+    def rule(type_: TypeEngine[Any], _owner: str) -> _Plain:
+        if getattr(type_, "unsigned", False):
+            return _Plain(int, lower=0, upper=2**bits - 1)
+        return _Plain(int, lower=-(2 ** (bits - 1)), upper=2 ** (bits - 1) - 1)
+
+    return rule
+
+
+def _decimal(type_: Any, _owner: str) -> _Plain:
+    if not type_.asdecimal:
+        return _float(type_, _owner)
+    digits, places = type_.precision, type_.scale
+    schema = WithJsonSchema(_decimal_schema(digits, places), mode="validation")
+    shape = [Limit(max_digits=digits, decimal_places=places or 0)] if digits else []
+    return _Plain(
+        Decimal,
+        limits=(Limit(allow_inf_nan=False), *shape, BeforeValidator(_exact_decimal), AfterValidator(_no_negative_zero), schema),
+        read=Decimal,
+        query_limits=(Limit(allow_inf_nan=False), AfterValidator(_bounded_exponent)),
+    )
+
+
+def _decimal_schema(digits: int | None, places: int | None) -> dict[str, Any]:
+    if not digits:
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]}
+    whole = digits - (places or 0)
+    fraction = rf"(\.\d{{1,{places}}})?" if places else ""
+    pattern = rf"^-?\d{{1,{whole}}}{fraction}$" if whole else rf"^-?0?{fraction}$"
+    limit = 10 ** min(whole, MAX_NUMBER_DIGITS - (places or 0)) - 1
+    number: dict[str, Any] = {"type": "number", "minimum": -limit, "maximum": limit}
+    if places is not None:
+        number["multipleOf"] = float(Decimal(1).scaleb(-places)) if places else 1
+    return {"anyOf": [number, {"type": "string", "pattern": pattern}]}
+
+
+def _exact_decimal(value: Any) -> Any:
+    """JSON numbers arrive as doubles, exact to 15 digits; strict Pydantic takes no text for a Decimal in Python."""
+    if isinstance(value, float):
+        return _decimal_of_double(value)
+    if isinstance(value, str):
+        return _decimal_of_text(value)
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _decimal_of_double(value: float) -> Decimal:
+    exact = Decimal(repr(value))
+    if exact.is_finite() and len(exact.as_tuple().digits) > MAX_NUMBER_DIGITS:
+        raise PydanticCustomError(
+            "decimal_inexact", "A number of more than 15 digits is not exact in JSON; send it as a string"
+        )
+    return exact
+
+
+def _decimal_of_text(value: str) -> Decimal:
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise PydanticCustomError("decimal_parsing", "Input should be a valid decimal") from None
+
+
+def _no_negative_zero(value: Any) -> Any:
+    return value + 0 if value == 0 else value
+
+
+def _bounded_exponent(value: Decimal) -> Decimal:
+    if abs(value.adjusted()) > 1000:  # noqa: PLR2004  # beyond every database's NUMERIC
+        raise PydanticCustomError("decimal_range", "Input should be within the range of a decimal column")
+    return value
+
+
+def _float(_type: TypeEngine[Any], _owner: str) -> _Plain:
+    return _Plain(
+        float,
+        limits=(Limit(allow_inf_nan=False), AfterValidator(_no_negative_zero)),
+        query_limits=(Limit(allow_inf_nan=False),),
+    )
+
+
+def _enum(type_: Any, _owner: str) -> _Plain:
+    if isinstance(type_.enum_class, type) and issubclass(type_.enum_class, enum.Enum):
+        return _Plain(type_.enum_class)
+    return _Plain(Literal[tuple(type_.enums)])
+
+
+def _text(type_: Any, _owner: str) -> _Plain:
+    no_nul = (AfterValidator(_without_nul),)
+    return _Plain(str, limits=no_nul, query_limits=no_nul, max_length=type_.length)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str) and "\x00" in value:
+        raise PydanticCustomError("nul_character", "The character NUL cannot be stored")
+    return value
+
+
+def _uuid(type_: Any, _owner: str) -> _Plain:
+    if type_.as_uuid:
+        return _Plain(uuid.UUID)
+    canonical = AfterValidator(lambda value: str(uuid.UUID(value)))
+    return _Plain(str, limits=(Limit(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), canonical))
+
+
+def _datetime(type_: Any, _owner: str) -> _Plain:
+    if type_.timezone:
+        zoned = (AfterValidator(_to_utc),)
+        return _Plain(
+            dt.datetime,
+            limits=zoned,
+            read=Annotated[dt.datetime, PlainSerializer(_as_utc, return_type=dt.datetime)],
+            query_limits=zoned,
+        )
+    naive = (AfterValidator(_without_zone), WithJsonSchema({"type": "string", "pattern": _NAIVE_PATTERN}))
+    return _Plain(dt.datetime, limits=naive, query_limits=naive)
+
+
+def _to_utc(value: dt.datetime) -> dt.datetime:
+    if value.tzinfo is None:
+        raise PydanticCustomError("timezone_missing", "Input should have a time zone, for example a final Z")
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_range", "Input should lie between the years 1 and 9999 in UTC") from None
+
+
+def _as_utc(value: Any) -> Any:
+    """Engines that splice did not make may lose the zone; what they stored was UTC."""
+    if not isinstance(value, dt.datetime):
+        return value
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def _without_zone(value: Any) -> Any:
+    if value.tzinfo is not None:
+        raise PydanticCustomError("timezone_unexpected", "Input should have no time zone")
+    return value
+
+
+def _date(_type: TypeEngine[Any], _owner: str) -> _Plain:
+    return _Plain(dt.date)
+
+
+def _time(type_: Any, _owner: str) -> _Plain:
+    if type_.timezone:
+        return _Plain(dt.time)
+    naive = (AfterValidator(_without_zone), WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN}))
+    return _Plain(dt.time, limits=naive, query_limits=naive)
+
+
+def _interval(_type: TypeEngine[Any], _owner: str) -> _Plain:
+    return _Plain(dt.timedelta, lower=dt.datetime.min - _EPOCH, upper=dt.datetime.max - _EPOCH)
+
+
+def _binary(type_: Any, _owner: str) -> _Plain:
+    schema = WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": _BASE64_PATTERN})
+    decoded = BeforeValidator(_from_base64)
+    return _Plain(
+        bytes,
+        limits=(decoded, schema),
+        read=Annotated[bytes, PlainSerializer(_to_base64, return_type=str), schema],
+        query_limits=(decoded, schema),
+        max_length=type_.length,
+    )
+
+
+def _from_base64(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise PydanticCustomError("base64", "Input should be bytes in base64") from None
+
+
+def _to_base64(value: Any) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _json(_type: TypeEngine[Any], _owner: str) -> _Plain:
+    return _Plain(JsonValue, limits=(AfterValidator(_storable_json),))
+
+
+def _storable_json(value: Any) -> Any:
+    _check_json(value, MAX_JSON_DEPTH)
+    return value
+
+
+def _check_json(value: Any, depth: int) -> None:
+    if depth == 0:
+        raise PydanticCustomError("json_depth", "JSON is nested too deeply")
+    if isinstance(value, str):
+        _without_nul(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError("finite_number", "Input should be a finite number")
+    elif isinstance(value, dict | list):
+        for part in value if isinstance(value, list) else (*value, *value.values()):
+            _check_json(part, depth - 1)
+
+
+def _array(type_: Any, owner: str) -> _Plain:
+    item = value_type(type_.item_type, None, owner)
+    write, read = item.write, item.read
+    for _ in range(type_.dimensions or 1):
+        write, read = list[write], list[read]  # type: ignore[valid-type]  # built from values
+    return _Plain(write, read=read)
+
+
+_RULES: Final[tuple[tuple[type[Any], Callable[[Any, str], _Plain]], ...]] = (
+    (sa.Enum, _enum),
+    (sa.Boolean, _boolean),
+    (sa.SmallInteger, _integer(16)),
+    (sa.BigInteger, _integer(64)),
+    (sa.Integer, _integer(32)),
+    (sa.Float, _float),
+    (sa.Numeric, _decimal),
+    (sa.String, _text),
+    (sa.Uuid, _uuid),
+    (sa.DateTime, _datetime),
+    (sa.Date, _date),
+    (sa.Time, _time),
+    (sa.Interval, _interval),
+    (sa.LargeBinary, _binary),
+    (sa.JSON, _json),
+    (sa.ARRAY, _array),
+)
+"""First match wins, so a subclass stands before its base."""
