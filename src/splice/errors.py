@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 __all__ = [
+    "BodyTooLarge",
     "CheckFailed",
     "CommitUnknown",
     "Conflict",
@@ -21,11 +22,13 @@ __all__ = [
     "Invalid",
     "Issue",
     "MalformedBody",
+    "MethodNotAllowed",
     "NotFound",
     "NotUnique",
     "PreconditionFailed",
     "Problem",
     "ReferenceMissing",
+    "RouteNotFound",
     "SetupError",
     "StillReferenced",
     "TooBusy",
@@ -117,6 +120,22 @@ class NotFound(Problem):
     title = "Not found"
 
 
+class RouteNotFound(Problem):
+    """Nothing is served at this path."""
+
+    code = "route-not-found"
+    status = 404
+    title = "Nothing is served here"
+
+
+class MethodNotAllowed(Problem):
+    """The path is served, but not by this method; the header `Allow` names those that are."""
+
+    code = "method-not-allowed"
+    status = 405
+    title = "Method not allowed"
+
+
 class Conflict(Problem):
     """The request is well formed, but what is stored does not allow it."""
 
@@ -159,6 +178,14 @@ class PreconditionFailed(Problem):
     code = "precondition-failed"
     status = 412
     title = "The row has changed"
+
+
+class BodyTooLarge(Problem):
+    """The body is larger than this service accepts."""
+
+    code = "body-too-large"
+    status = 413
+    title = "The body is too large"
 
 
 class ContentTypeUnsupported(Problem):

@@ -220,7 +220,7 @@ def _phrase(status: int) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Any value as plain JSON data; what JSON cannot say becomes null or text: an error must always be sent."""
+    """Any value as plain JSON data; what JSON cannot say becomes null or text, so that it can be sent."""
     return json.loads(to_json(value, inf_nan_mode="null", fallback=str, bytes_mode="base64"))
 
 
@@ -368,8 +368,8 @@ _UNQUOTING: Final = {
 def allowed_methods(app: Starlette | Sequence[BaseRoute], scope: Scope) -> tuple[str, ...]:
     """The methods that reach a handler at the path of this request, sorted.
 
-    Starlette's own `Allow` names the methods of the first route that fits; here every method is tried over all
-    routes, those of included routers and mounts too.
+    Starlette's own `Allow` names the methods of the first route that fits; here every method is tried over
+    all routes, those of included routers and mounts too.
 
     Args:
         app: The app, or its routes.
