@@ -1,0 +1,1 @@
+"""The documentation is run: every fenced block of README.md and docs/."""

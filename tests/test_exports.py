@@ -1,0 +1,76 @@
+"""What splice offers is what it lists, in the package and in each of its modules."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import splice
+
+PACKAGE = Path(splice.__file__).parent
+MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+PUBLIC = {
+    "Database",
+    "Page",
+    "Query",
+    "Resource",
+    "errors",
+    "install",
+    "private",
+    "read_only",
+    "write_once",
+    "write_only",
+}
+
+
+def test_the_public_names_are_these():
+    """The surface stays small: a new public name is a decision, taken here."""
+    assert set(splice.__all__) == PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_a_public_name_can_be_imported(name):
+    """Every listed name is there."""
+    assert hasattr(splice, name)
+
+
+def test_the_package_has_no_unlisted_name():
+    """What can be imported from splice and is neither private nor a module is listed."""
+    modules = {path.stem for path in MODULES}
+
+    unlisted = {name for name in vars(splice) if not name.startswith("_")} - modules - {"annotations"}
+
+    assert unlisted <= PUBLIC
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_lists_what_it_defines(path):
+    """`__all__` of a module names what the module defines for others, and no more."""
+    module = importlib.import_module(f"splice.{path.stem}")
+
+    assert set(module.__all__) <= set(vars(module))
+    assert set(module.__all__) <= defined(path)
+
+
+def defined(path: Path) -> set[str]:
+    """The names that a module makes at its top level, whatever it imports."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names |= bound(node)
+    return names
+
+
+def bound(node: ast.stmt) -> set[str]:
+    """The names that one statement makes."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.Assign(targets=targets):
+            return {leaf.id for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case _:
+            return set()
