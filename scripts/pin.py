@@ -1,7 +1,7 @@
 """Bring `constraints.txt` up to date: the exact version of everything that developing splice installs.
 
-The first Python named resolves everything anew; each further one installs under the pins found so far and adds what only
-it needs. Lines are `name==version` and nothing else, so that the file holds no address of any index.
+The first Python named resolves everything anew; each further one installs under the pins found so far and adds
+what only it needs. Lines are `name==version` and nothing else: the file holds no address of any index.
 
     python scripts/pin.py python3.11 python3.13
 """

@@ -1,12 +1,14 @@
 """Try splice on the oldest and the newest versions that it allows, and keep the table that says so.
 
-The oldest FastAPI and SQLAlchemy are the floors in `pyproject.toml`, the newest are the pins in `constraints.txt`. For each
-pair of a Python and such a set an environment is made under `.venvs/`, and the quick tests run there on SQLite.
+The oldest FastAPI and SQLAlchemy are the floors in `pyproject.toml`, the newest are the pins in
+`constraints.txt`. For each pair of a Python and such a set an environment is made under `.venvs/`; the
+quick tests run there on SQLite.
 
     python scripts/support.py           try all pairs and write docs/reference/support.md
     python scripts/support.py --check   try all pairs and fail where the page says something else
 
-A Python that is not installed is reported as not tested; `SPLICE_REQUIRE_PYTHONS=3.11,3.13` makes that a failure.
+A Python that is not installed is reported as not tested; `SPLICE_REQUIRE_PYTHONS=3.11,3.13` makes that a
+failure.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ PYTHONS = ("3.11", "3.13")
 LIBRARIES = ("fastapi", "sqlalchemy")
 INTRODUCTION = """# Supported versions
 
-The quick tests run on every line of this table; `scripts/support.py` writes it, and `make check-all` fails where it is not
-true. Any version between the oldest and the newest is expected to work.
+The quick tests run on every line of this table; `scripts/support.py` writes it, and `make check-all` fails where
+it is not true. Any version between the oldest and the newest is expected to work.
 
 """
 
@@ -109,7 +111,9 @@ def find_python(version: str) -> str | None:
 
 
 def known_places(version: str) -> list[str]:
-    return [str(path) for path in sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))]
+    return [
+        str(path) for path in sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+    ]
 
 
 def is_version(python: str, version: str) -> bool:
@@ -136,7 +140,9 @@ def install(pair: Pair, python: str) -> None:
     pip = [pair.folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-c", constraints, "--upgrade", "pip"], check=True, cwd=ROOT)
     splice = ["-e", ".[postgresql,mariadb]", "--group", "test"]
-    subprocess.run([*pip, "-c", constraints, "--build-constraint", constraints, *splice], check=True, cwd=ROOT)
+    subprocess.run(
+        [*pip, "-c", constraints, "--build-constraint", constraints, *splice], check=True, cwd=ROOT
+    )
 
 
 def constraints_of(pair: Pair) -> list[str]:

@@ -34,7 +34,7 @@ def room(path: Path) -> str:
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
-    """Every module that a file names in an import, with the line, at any depth and under TYPE_CHECKING too."""
+    """Every module that a file imports, with the line: in functions and under TYPE_CHECKING too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)

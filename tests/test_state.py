@@ -36,7 +36,7 @@ def changeable(code: str) -> list[str]:
 
 
 def assignments(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
-    """The values that a module gives names to; `__all__` is read by tools as a list, and `Final` says it stays."""
+    """The values that a module names; tools read `__all__` as a list, and `Final` says that a value stays."""
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)

@@ -9,8 +9,8 @@
 All URLs are text, with the password in it. To run on some drivers only, name them:
 `@pytest.mark.parametrize("driver", ["asyncpg", "psycopg2"], indirect=True)`, and likewise for `database_url`.
 
-Environment: `SPLICE_DATABASES=sqlite,postgresql` leaves the others out; `SPLICE_REQUIRE_DATABASES=sqlite,mariadb` makes the
-run fail unless a test ran on each of them.
+Environment: `SPLICE_DATABASES=sqlite,postgresql` leaves the others out;
+`SPLICE_REQUIRE_DATABASES=sqlite,mariadb` makes the run fail unless a test ran on each of them.
 """
 
 from __future__ import annotations
@@ -179,7 +179,9 @@ def missing(counts: Counter[str]) -> list[str]:
 
 def describe(dialect: str, counts: Counter[str], config: pytest.Config) -> str:
     """One dialect of the summary: `postgresql 15.7 (asyncpg 12, psycopg2 3)`."""
-    drivers = [f"{name} {counts[name]}" for name in DRIVERS if counts[name] and DRIVERS[name].dialect == dialect]
+    drivers = [
+        f"{name} {counts[name]}" for name in DRIVERS if counts[name] and DRIVERS[name].dialect == dialect
+    ]
     if not drivers:
         return f"{dialect} not tested"
     running = config.stash[SERVERS].running

