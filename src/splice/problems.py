@@ -43,7 +43,9 @@ __all__ = [
     "Renderer",
     "allowed_methods",
     "answer_of",
+    "begin_exchange",
     "document",
+    "end_exchange",
     "exchange_of",
     "explain",
     "explain_as_page",
@@ -105,14 +107,24 @@ def exchange_of(scope: Scope) -> Exchange:
     return exchange
 
 
-def begin_exchange(scope: Scope, problems: str, renderer: Renderer | None) -> Exchange:
-    """The exchange of this request with this app; one inside another app shares its id and its log."""
+def begin_exchange(scope: Scope, problems: str | None, renderer: Renderer | None) -> Exchange | None:
+    """Begin the exchange of this request with an app.
+
+    Returns:
+        The exchange with the app around this one, whose request id and log it shares.
+    """
     outer = scope.get(_SCOPE_KEY)
-    exchange = Exchange(_request_id(scope), scope.get("root_path", ""), problems, renderer)
+    begun = Exchange(_request_id(scope), scope.get("root_path", ""), problems or "/problems", renderer)
     if isinstance(outer, Exchange):
-        exchange.request_id, exchange.reported = outer.request_id, outer.reported
-    scope[_SCOPE_KEY] = exchange
-    return exchange
+        begun.request_id, begun.reported = outer.request_id, outer.reported
+    scope[_SCOPE_KEY] = begun
+    return outer if isinstance(outer, Exchange) else None
+
+
+def end_exchange(scope: Scope, outer: Exchange | None) -> None:
+    """Go back to the exchange with the app around; the outermost one stays for those who write logs."""
+    if outer is not None:
+        scope[_SCOPE_KEY] = outer
 
 
 def _request_id(scope: Scope) -> str:
@@ -376,11 +388,15 @@ def allowed_methods(app: Starlette | Sequence[BaseRoute], scope: Scope) -> tuple
         scope: The ASGI scope of a request; is not changed.
     """
     routes = app.routes if isinstance(app, Starlette) else app
-    root_path = exchange_of(scope).root_path
+    methods = sorted(_COMMON_METHODS | set(_declared_methods(routes)))
     # FastAPI leaves in `fastapi` which route it chose; the routes would take it for their own.
-    probe = {**scope, "type": "http", "root_path": root_path, "path_params": {}, "fastapi": {}}
-    methods = _COMMON_METHODS | set(_declared_methods(routes))
-    return tuple(sorted(method for method in methods if _is_answered(routes, {**probe, "method": method})))
+    probe = {**scope, "type": "http", "path_params": {}, "fastapi": {}}
+    # The second root is for an app that is mounted without an `install` of its own.
+    for root_path in (exchange_of(scope).root_path, scope.get("root_path", "")):
+        probe["root_path"] = root_path
+        if found := tuple(method for method in methods if _is_answered(routes, {**probe, "method": method})):
+            return found
+    return ()
 
 
 _COMMON_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
