@@ -10,7 +10,9 @@ import functools
 import inspect
 import logging
 import os
+import random
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -23,7 +25,7 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 from fastapi import Depends, params
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -47,10 +49,10 @@ from splice.engines import (
     make_engine,
     read_url,
 )
-from splice.errors import CommitUnknown, DatabaseUnavailable, SetupError, TooBusy
-from splice.faults import translate
+from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, SetupError, TooBusy
+from splice.faults import Moment, classify, repeatable, translate
 
-__all__ = ["AnySession", "Database", "Unit", "call_hook", "run_on"]
+__all__ = ["AnySession", "Bind", "Database", "Unit", "call_hook", "plain_hook", "run_on"]
 
 T = TypeVar("T")
 S = TypeVar("S", bound="AsyncSession | Session", default=Any)
@@ -59,12 +61,16 @@ AnySession: TypeAlias = AsyncSession | Session
 Bind: TypeAlias = "str | URL | Engine | AsyncEngine | sessionmaker[Any] | async_sessionmaker[Any]"
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
-_PLACED: Final = "splice_placed"
 _PING_SECONDS: Final = 2.0
-_INVALIDATE_SECONDS: Final = 2.0
+_DROP_SECONDS: Final = 2.0
 _CREATE_SECONDS: Final = 60
+_ATTEMPTS: Final = 3
+_RETRY_SECONDS: Final = 5.0
 
-_log: Final = logging.getLogger("splice")
+_HAS_PLACE: Final = "splice_has_place"
+"""Set in the `info` of a session that was let through the gate."""
+
+_LOGGER: Final = logging.getLogger("splice")
 
 
 async def run_on(session: AnySession, work: Callable[[Session], T]) -> T:
@@ -78,31 +84,33 @@ async def run_on(session: AnySession, work: Callable[[Session], T]) -> T:
 
 
 def call_hook(session: Session, hook: Callable[..., Any], *args: Any) -> Any:
-    """Call a user's hook from inside a function that `run_on` runs.
+    """Call a user's hook, of either kind, from inside a function that `run_on` runs."""
+    return plain_hook(hook)(session, *args)
 
-    A `def` hook gets the `Session`, an `async def` hook the `AsyncSession` around it, and is awaited.
+
+def plain_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a user's hook a plain function, to be called inside a function that `run_on` runs.
+
+    A `def` hook stays as it is. An `async def` hook is awaited through SQLAlchemy's bridge, and gets the `AsyncSession`
+    wherever a `Session` is passed.
 
     Raises:
-        SetupError: The hook is async, but the session comes from a sync driver.
+        SetupError: When called: the hook is async, but the session comes from a sync driver.
     """
-    if not _is_async_callable(hook):
-        return hook(session, *args)
-    around = async_session(session)
-    if around is None:
-        raise SetupError(f"{hook!r} is async, but the database driver is not; write the hook as a plain def")
-    work: Awaitable[Any] = hook(around, *args)
-    return await_only(work)
+    return functools.partial(_call_async, hook) if _is_async_callable(hook) else hook
 
 
 class Database(Generic[S]):
-    """One database: its engine, its units of work, and the resources on it.
+    """One database: its engine, its units of work, and the tables that resources on it have described.
+
+    Nothing connects before the first unit of work or `start`. `Database[Session]` spells one with a sync driver.
 
     Args:
         bind: A URL, with or without a driver, or an engine or sessionmaker that exists. One that exists is used as it
             is: none of its settings are changed, and it is not closed.
         create: Tables to create at the first start; for first steps, migrations do the rest.
         pool_size: Connections, and so units of work at once; of an engine made here.
-        checkout_timeout_seconds: How long a unit waits for a connection before the answer is 503.
+        checkout_timeout_seconds: How long a unit waits for a connection before it fails with `TooBusy`.
         statement_timeout_seconds: How long one statement may take on a server; of an engine made here.
         engine_options: Passed to `create_engine`, where they win over what splice sets; of an engine made here.
 
@@ -131,7 +139,7 @@ class Database(Generic[S]):
     @overload
     def __init__(
         self: Database[Session],
-        bind: Engine | sessionmaker[Any],
+        bind: str | URL | Engine | sessionmaker[Any],
         *,
         create: sa.MetaData | None = None,
         pool_size: int = 10,
@@ -156,75 +164,67 @@ class Database(Generic[S]):
             statement_timeout_seconds=statement_timeout_seconds,
             options=engine_options,
         )
-        self._settings = settings
-        self._source = _source_of(bind, settings)
-        self._create = create
-        self._tables: dict[str, Description] = {}
-        self._opened: dict[int, _Opened] = {}
-        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, anyio.Semaphore] = WeakKeyDictionary()
-        self._current: ContextVar[_Joinable | None] = ContextVar("splice_unit", default=None)
+        self._core = _Core(_source_of(bind, settings), settings, create)
         self.session = Depends(self._request_session, scope="function")
 
     def __repr__(self) -> str:
-        return f"Database({self._source.label})"
+        return f"Database({self._core.source.label})"
 
     @property
     def dialect(self) -> DialectName:
         """The name of the database's SQL; known without an engine."""
-        return self._source.dialect
+        return self._core.source.dialect
 
     @property
     def is_async(self) -> bool:
         """Whether sessions are `AsyncSession`; known without an engine."""
-        return self._source.is_async
+        return self._core.source.is_async
 
     @property
     def engine(self) -> Engine | AsyncEngine:
-        """The engine of this process, made at first use; it connects when a unit needs it."""
-        return self._open().engine
+        """The engine of this process, made when it is first asked for; it connects when a unit needs it."""
+        return self._core.open().engine
 
     @property
     def tables(self) -> Mapping[str, Description]:
-        """What is known about tables, by table name: which field a constraint is about."""
-        return MappingProxyType(self._tables)
+        """The described models by table name; errors of the driver are told in their fields."""
+        return MappingProxyType(self._core.tables)
 
     def register(self, description: Description) -> None:
-        """Make a described model known, so that errors of its table can name fields."""
-        self._tables[description.table] = description
+        """Make a described model known."""
+        self._core.tables[description.table] = description
 
     def begin(self, *, writes: bool = True) -> Unit[S]:
         """A unit of work for scripts: commits at the end of the block, rolls back when the block raises.
 
-        `async with` gives the driver's kind of session; `with` is for sync drivers. `writes=False` spares SQLite's write
-        lock, it does not forbid writing.
+        `async with` gives the driver's kind of session; `with` is for sync drivers. `writes=False` spares SQLite's
+        write lock; it does not forbid writing.
         """
-        return Unit(self, writes=writes)
+        return Unit(self._core, writes=writes)
 
     async def run(self, work: Callable[[Session], T], *, writes: bool = True) -> T:
         """Run a function of a sync `Session` as one unit of work.
 
-        Inside a unit of this database in the same task, a request's or one of `begin`, it joins that unit.
+        Inside a unit of this database in the same task, a request's or one of `begin`, it joins that unit. A unit of
+        its own is repeated where that is safe (deadlock, serialization failure, connection lost before COMMIT), so
+        `work` leaves the COMMIT to the unit and has no effects outside the database.
         """
-        joined = self._joinable()
+        joined = self._core.joinable()
         if joined is not None:
-            return await run_on(joined.session, work)
-        async with self.begin(writes=writes) as session:
-            return await run_on(session, work)
+            return await run_on(joined, work)
+        return await _repeated(lambda: self._run_once(work, writes=writes))
 
     async def start(self) -> None:
         """Make the engine, and the tables of `create=`; several processes may do so at once."""
-        await self._prepare(self._open())
+        await self._core.prepare()
 
     async def close(self) -> None:
         """Close the engine's connections, unless the engine was given by the user."""
-        opened = self._opened.pop(os.getpid(), None)
-        if opened is not None and self._source.owned:
-            with anyio.CancelScope(shield=True):
-                await _dispose(opened.engine)
+        await self._core.close()
 
     @asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """Start, and close at the end; can be given to `FastAPI(lifespan=...)` as it is."""
+    async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
+        """Start, and close at the end; `FastAPI(lifespan=db.lifespan)` takes it as it is."""
         await self.start()
         try:
             yield
@@ -237,64 +237,151 @@ class Database(Generic[S]):
         Raises:
             DatabaseUnavailable: It does not.
         """
-        opened = self._open()
-        if self._source.in_memory:
+        if self._core.source.in_memory:
             return  # It cannot be away, and its one connection may be in use.
         try:
             with anyio.fail_after(_PING_SECONDS):
-                await _probe(opened.reading())
+                await _probe(self._core.open().reading())
         except Exception as error:
-            raise DatabaseUnavailable from error
+            raise DatabaseUnavailable(retry_after_seconds=2) from error
 
     async def _request_session(self, connection: HTTPConnection) -> AsyncIterator[Any]:
         # A WebSocket has no method, and may write.
         async with self.begin(writes=connection.scope.get("method") not in _SAFE_METHODS) as session:
             yield session
 
-    def _open(self) -> _Opened:
-        """The engine of this process: one that crossed a fork is kept, untouched, so that nothing closes its sockets."""
+    async def _run_once(self, work: Callable[[Session], T], *, writes: bool) -> T:
+        async with self.begin(writes=writes) as session:
+            return await run_on(session, work)
+
+
+class Unit(Generic[S]):
+    """One unit of work: a place at the gate, a session, a transaction. Entered once, by `async with` or `with`."""
+
+    def __init__(self, core: _Core, *, writes: bool, prepare: bool = True) -> None:
+        self._core = core
+        self._writes = writes
+        self._prepare = prepare
+        self._gate: anyio.Semaphore | None = None
+        self._session: AnySession | None = None
+        self._outer: _Joinable | None = None
+
+    async def __aenter__(self) -> S:
+        if self._prepare:
+            await self._core.prepare()
+        session = self._core.make_session(writes=self._writes)
+        self._gate = await self._core.pass_gate()
+        return cast("S", self._enter(session))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session = self._leave()
+        try:
+            await self._core.end_shielded(session, error)
+        finally:
+            if self._gate is not None:
+                self._gate.release()
+
+    def __enter__(self) -> Session:
+        if self._core.source.is_async:
+            raise SetupError("the driver is async: write `async with db.begin()`")
+        if self._prepare:
+            self._core.prepare_blocking()
+        return cast("Session", self._enter(self._core.make_session(writes=self._writes)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._core.end(cast("Session", self._leave()), error)
+
+    def _enter(self, session: AnySession) -> AnySession:
+        self._session = session
+        self._outer = self._core.current.get()
+        self._core.current.set(_Joinable(session, _current_task()))
+        return session
+
+    def _leave(self) -> AnySession:
+        # Set, not reset by token: a test's fixture may leave in another context than it entered in.
+        self._core.current.set(self._outer)
+        if self._session is None:
+            raise SetupError("this unit of work was not entered")
+        return self._session
+
+
+class _Core:
+    """What a database and its units share: the engine of this process, the gate, and how a unit ends."""
+
+    def __init__(self, source: _Source, settings: EngineSettings, create: sa.MetaData | None) -> None:
+        self.source = source
+        self.tables: dict[str, Description] = {}
+        self.current: ContextVar[_Joinable | None] = ContextVar("splice_unit", default=None)
+        self._settings = settings
+        self._create = create
+        # By process id: what crossed a fork is kept, unused, so that nothing ever closes the parent's sockets.
+        self._opened: dict[int, _Opened] = {}
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, anyio.Semaphore] = WeakKeyDictionary()
+
+    def open(self) -> _Opened:
         opened = self._opened.get(os.getpid())
         if opened is not None and opened.is_stranded:
             del self._opened[os.getpid()]
             opened = None
         # setdefault, since threads may race here: they all get the first.
-        return opened or self._opened.setdefault(os.getpid(), self._source.open())
+        return opened or self._opened.setdefault(os.getpid(), self.source.open())
 
-    async def _prepare(self, opened: _Opened) -> None:
-        opened.bind_to(asyncio.get_running_loop(), self._source)
+    async def close(self) -> None:
+        opened = self._opened.pop(os.getpid(), None)
+        if opened is not None and self.source.owned:
+            with anyio.CancelScope(shield=True):
+                await _dispose(opened.engine)
+
+    async def prepare(self) -> None:
+        opened = self.open()
+        if self.source.has_sockets:
+            opened.loop = asyncio.get_running_loop()
         if self._create is not None and not opened.created:
-            async with Unit(self, writes=True, prepared=True) as session:
+            async with Unit[Any](self, writes=True, prepare=False) as session:
                 await run_on(session, functools.partial(_create_tables, metadata=self._create))
             opened.created = True
 
-    def _prepare_sync(self, opened: _Opened) -> None:
+    def prepare_blocking(self) -> None:
+        opened = self.open()
         if self._create is not None and not opened.created:
-            with Unit(self, writes=True, prepared=True) as session:
+            with Unit[Any](self, writes=True, prepare=False) as session:
                 _create_tables(session, metadata=self._create)
             opened.created = True
 
-    def _gate(self, opened: _Opened) -> anyio.Semaphore:
-        loop = asyncio.get_running_loop()
-        if loop not in self._gates:
-            self._gates[loop] = anyio.Semaphore(opened.width, fast_acquire=True)
-        return self._gates[loop]
+    def make_session(self, *, writes: bool) -> AnySession:
+        opened = self.open()
+        session = (opened.writing if writes else opened.reading)()
+        session.info[_HAS_PLACE] = True
+        return session
 
-    async def _enter_gate(self, opened: _Opened) -> anyio.Semaphore:
-        gate = self._gate(opened)
+    async def pass_gate(self) -> anyio.Semaphore:
+        gate = self._gate()
         with anyio.move_on_after(self._settings.checkout_timeout_seconds):
             await gate.acquire()
             return gate
-        raise TooBusy("no database connection came free in time", retry_after_seconds=1)
+        raise TooBusy("no connection to the database came free in time", retry_after_seconds=1)
 
-    def _joinable(self) -> _Joinable | None:
-        current = self._current.get()
-        return (
-            current
-            if current is not None and current.task is not None and current.task is _current_task()
-            else None
-        )
+    def joinable(self) -> AnySession | None:
+        """The session of this task's unit: another task must not share it, and would outlive it unseen."""
+        current = self.current.get()
+        if current is None or current.task is None or current.task is not _current_task():
+            return None
+        return current.session
 
-    def _end(self, session: Session, error: BaseException | None) -> None:
+    async def end_shielded(self, session: AnySession, error: BaseException | None) -> None:
+        """End a unit even while its request is being cancelled, but not longer than a statement may take."""
+        with anyio.move_on_after(self._settings.statement_timeout_seconds, shield=True) as scope:
+            await run_on(session, functools.partial(self.end, error=error))
+        if scope.cancelled_caught:
+            await _drop_connection(session)
+            if error is None:
+                raise CommitUnknown
+
+    def end(self, session: Session, error: BaseException | None) -> None:
         """Commit or roll back, and close; driver errors come out translated."""
         try:
             if error is None:
@@ -303,87 +390,27 @@ class Database(Generic[S]):
             _release(session)
 
     def _commit(self, session: Session) -> None:
-        moment: Any = "delete" if session.deleted else "write"
+        moment: Moment = "delete" if session.deleted else "write"
         try:
             session.flush()
             moment = "commit"
             session.commit()
         except Exception as error:
-            problem = translate(error, self._tables, moment)
+            problem = translate(error, self.tables, moment)
             if problem is None:
                 raise
             raise problem from error
 
-    async def _end_shielded(self, session: AnySession, error: BaseException | None) -> None:
-        """End the unit even while the request is being cancelled, but not longer than a statement may take."""
-        with anyio.move_on_after(self._settings.statement_timeout_seconds, shield=True) as scope:
-            await run_on(session, lambda sync: self._end(sync, error))
-        if scope.cancelled_caught:
-            await _invalidate(session)
-            if error is None:
-                raise CommitUnknown
-
-
-class Unit(Generic[S]):
-    """One unit of work: a place at the gate, a session, a transaction. Entered once, by `with` or `async with`."""
-
-    def __init__(self, database: Database[S], *, writes: bool, prepared: bool = False) -> None:
-        self._database = database
-        self._writes = writes
-        self._prepared = prepared
-        self._gate: anyio.Semaphore | None = None
-        self._session: AnySession | None = None
-        self._outer: _Joinable | None = None
-
-    async def __aenter__(self) -> S:
-        opened = self._database._open()
-        if not self._prepared:
-            await self._database._prepare(opened)
-        self._gate = await self._database._enter_gate(opened)
-        return cast("S", self._enter(opened))
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        session = self._leave()
-        try:
-            await self._database._end_shielded(session, error)
-        finally:
-            if self._gate is not None:
-                self._gate.release()
-
-    def __enter__(self) -> Session:
-        if self._database.is_async:
-            raise SetupError("the driver is async: write `async with db.begin()`")
-        opened = self._database._open()
-        if not self._prepared:
-            self._database._prepare_sync(opened)
-        return cast("Session", self._enter(opened))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._database._end(cast("Session", self._leave()), error)
-
-    def _enter(self, opened: _Opened) -> AnySession:
-        session = (opened.writing if self._writes else opened.reading)()
-        session.info[_PLACED] = True
-        self._session = session
-        self._outer = self._database._current.get()
-        self._database._current.set(_Joinable(session, _current_task()))
-        return session
-
-    def _leave(self) -> AnySession:
-        # Set, not reset by token: a test's fixture may leave in another context than it entered in.
-        self._database._current.set(self._outer)
-        if self._session is None:
-            raise SetupError("this unit of work was not entered")
-        return self._session
+    def _gate(self) -> anyio.Semaphore:
+        loop = asyncio.get_running_loop()
+        if loop not in self._gates:
+            self._gates[loop] = anyio.Semaphore(_width(self.open().engine), fast_acquire=True)
+        return self._gates[loop]
 
 
 @dataclass(frozen=True, slots=True)
 class _Joinable:
-    """A session that work of the same task may share."""
+    """The session of a unit that is open, and the task that it belongs to."""
 
     session: AnySession
     task: asyncio.Task[Any] | None
@@ -400,43 +427,42 @@ class _Source:
     owned: bool
     open: Callable[[], _Opened]
 
+    @property
+    def has_sockets(self) -> bool:
+        """Whether connections belong to an event loop; SQLite's, and so a database in memory, outlive it."""
+        return self.owned and self.is_async and self.dialect != "sqlite"
+
 
 @dataclass(slots=True, eq=False)
 class _Opened:
-    """An engine of this process."""
+    """An engine of this process, and how sessions on it are made."""
 
     engine: Engine | AsyncEngine
     reading: Callable[[], AnySession]
     writing: Callable[[], AnySession]
-    width: int
     created: bool = False
     loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
 
     @property
     def is_stranded(self) -> bool:
-        """Whether its connections belong to an event loop that is closed, and so cannot be used or closed any more."""
+        """Whether its connections belong to a closed event loop, so that they can be neither used nor closed."""
         return self.loop is not None and self.loop.is_closed()
-
-    def bind_to(self, loop: asyncio.AbstractEventLoop, source: _Source) -> None:
-        # SQLite has no sockets: its connections, and a database in memory, outlive the loop.
-        if source.is_async and source.owned and source.dialect != "sqlite":
-            self.loop = loop
 
 
 def _source_of(bind: Bind, settings: EngineSettings) -> _Source:
-    if isinstance(bind, str | URL):
-        return _source_of_url(read_url(bind), settings)
     if isinstance(bind, Engine | AsyncEngine):
         return _source_of_engine(bind, _sessions(bind))
     if isinstance(bind, sessionmaker | async_sessionmaker):
         return _source_of_engine(_engine_of(bind), bind)
+    if isinstance(bind, str | URL):
+        return _source_of_url(read_url(bind), settings)
     raise SetupError(f"Database takes a URL, an engine or a sessionmaker, not {type(bind).__name__}")
 
 
 def _source_of_url(url: URL, settings: EngineSettings) -> _Source:
     def open_engine() -> _Opened:
         engine = make_engine(url, settings)
-        return _Opened(engine, _sessions(engine), _sessions(for_writing(engine)), _width(engine))
+        return _Opened(engine, _sessions(engine), _sessions(for_writing(engine)))
 
     return _Source(
         label=url.render_as_string(hide_password=True),
@@ -455,7 +481,7 @@ def _source_of_engine(engine: Engine | AsyncEngine, sessions: Callable[[], AnySe
         is_async=isinstance(engine, AsyncEngine),
         in_memory=is_in_memory(engine.url),
         owned=False,
-        open=lambda: _Opened(engine, sessions, sessions, _width(engine)),
+        open=lambda: _Opened(engine, sessions, sessions),
     )
 
 
@@ -467,7 +493,7 @@ def _dialect_name(name: str) -> DialectName:
 
 def _engine_of(maker: sessionmaker[Any] | async_sessionmaker[Any]) -> Engine | AsyncEngine:
     bind = maker.kw.get("bind")
-    if isinstance(bind, AsyncConnection | sa.Connection):
+    if isinstance(bind, AsyncConnection | Connection):
         return bind.engine
     if isinstance(bind, Engine | AsyncEngine):
         return bind
@@ -482,11 +508,14 @@ def _sessions(engine: Engine | AsyncEngine) -> Callable[[], AnySession]:
 
 
 def _width(engine: Engine | AsyncEngine) -> int:
-    """How many units may run at once without one waiting for another's connection."""
+    """How many units may run at once: as many as there are connections, less one that is left to the health check."""
     pool = engine.pool
     if isinstance(pool, StaticPool):
         return 1  # All of its users would share one transaction.
-    return pool.size() if isinstance(pool, QueuePool) and pool.size() > 0 else sys.maxsize
+    overflow = getattr(pool, "_max_overflow", -1)
+    if not isinstance(pool, QueuePool) or overflow < 0 or pool.size() == 0:
+        return sys.maxsize
+    return max(1, pool.size() + overflow - 1)
 
 
 def _current_task() -> asyncio.Task[Any] | None:
@@ -497,34 +526,66 @@ def _current_task() -> asyncio.Task[Any] | None:
 
 
 def _thread_limiter(session: Session) -> anyio.CapacityLimiter | None:
-    """A session that has its place, or a connection already, must not queue behind threads that wait for one."""
-    if session.info.get(_PLACED) or session.in_transaction():
-        return anyio.CapacityLimiter(1)
-    return None
+    # A session that has its place, or a connection already, must not queue behind threads that wait for one.
+    return anyio.CapacityLimiter(1) if session.info.get(_HAS_PLACE) or session.in_transaction() else None
+
+
+def _call_async(hook: Callable[..., Any], *args: Any) -> Any:
+    return await_only(hook(*(_async_twin(argument) for argument in args)))
+
+
+def _async_twin(argument: Any) -> Any:
+    if not isinstance(argument, Session):
+        return argument
+    around = async_session(argument)
+    if around is None:
+        raise SetupError("an async hook needs an async driver; write the hook as a plain def")
+    return around
 
 
 def _is_async_callable(hook: Callable[..., Any]) -> bool:
     while isinstance(hook, functools.partial):
         hook = hook.func
-    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)
+
+
+async def _repeated(unit: Callable[[], Awaitable[T]]) -> T:
+    """Run a whole unit again, after a pause of random length, while that is safe, may help, and is not too late."""
+    deadline = time.monotonic() + _RETRY_SECONDS
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return await unit()
+        except Exception as error:
+            if time.monotonic() > deadline or not _is_repeatable(error):
+                raise
+        await anyio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311  # spreads load, keeps no secret
+    return await unit()
+
+
+def _is_repeatable(error: Exception) -> bool:
+    if isinstance(error, CommitUnknown):
+        return False
+    cause = error.__cause__ if isinstance(error, Problem) else error
+    fault = None if cause is None else classify(cause)
+    return fault is not None and repeatable(fault)
 
 
 def _release(session: Session) -> None:
-    """Roll back what is open and give the connection back, or throw it away; raises nothing but cancellation."""
+    """Roll back what is open and give the connection back, or drop it; only cancellation passes."""
     try:
         session.rollback()
         session.close()
-    except Exception as error:
-        _log.warning("a session could not be closed, its connection is dropped: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the answer stands: the unit has ended already
+        _LOGGER.warning("a session could not be closed, its connection is dropped: %s", type(error).__name__)
         session.invalidate()
 
 
-async def _invalidate(session: AnySession) -> None:
-    with anyio.move_on_after(_INVALIDATE_SECONDS, shield=True):
+async def _drop_connection(session: AnySession) -> None:
+    with anyio.move_on_after(_DROP_SECONDS, shield=True):
         try:
             await run_on(session, Session.invalidate)
-        except Exception as error:
-            _log.warning("a connection could not be dropped: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # as above
+            _LOGGER.warning("a connection could not be dropped: %s", type(error).__name__)
 
 
 async def _dispose(engine: Engine | AsyncEngine) -> None:
@@ -535,29 +596,51 @@ async def _dispose(engine: Engine | AsyncEngine) -> None:
 
 
 async def _probe(session: AnySession) -> None:
+    if isinstance(session, Session):
+        # Left behind when time is up: a thread cannot be stopped, and closes the session itself.
+        await anyio.to_thread.run_sync(
+            _ask, session, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+        )
+        return
     try:
-        await run_on(session, lambda sync: sync.scalar(sa.select(1)))
+        await session.run_sync(_ask)
+    except BaseException:
+        await _drop_connection(session)
+        raise
+
+
+def _ask(session: Session) -> None:
+    try:
+        session.scalar(sa.select(1))
     finally:
-        with anyio.move_on_after(_INVALIDATE_SECONDS, shield=True):
-            await run_on(session, _release)
+        _release(session)
 
 
 def _create_tables(session: Session, *, metadata: sa.MetaData) -> None:
     """Create what is missing, one process at a time."""
     connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_CREATE_SECONDS}s'"))
-        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_CREATE_SECONDS}s'"))
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("splice.create"))))
-        metadata.create_all(connection)
-    elif connection.dialect.name == "sqlite":
-        metadata.create_all(connection)
-    else:
-        _create_tables_mariadb(connection, metadata)
+    create = {"sqlite": _create_in_sqlite, "postgresql": _create_in_postgresql}.get(
+        connection.dialect.name, _create_in_mariadb
+    )
+    create(connection, metadata)
 
 
-def _create_tables_mariadb(connection: sa.Connection, metadata: sa.MetaData) -> None:
-    # The comment is run by MariaDB alone: its limit would end the wait for the lock, MySQL's is for plain reads.
+def _create_in_sqlite(connection: Connection, metadata: sa.MetaData) -> None:
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:  # The engine is the user's, and so is its way to begin.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    metadata.create_all(connection)
+
+
+def _create_in_postgresql(connection: Connection, metadata: sa.MetaData) -> None:
+    for timeout in ("statement_timeout", "lock_timeout"):
+        connection.exec_driver_sql(f"SET LOCAL {timeout} = '{_CREATE_SECONDS}s'")
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("splice.create"))))
+    metadata.create_all(connection)
+
+
+def _create_in_mariadb(connection: Connection, metadata: sa.MetaData) -> None:
+    # MariaDB alone runs the comment: its statement timeout would end the wait for the lock, MySQL's is for plain reads.
     unlimited = "/*M! SET STATEMENT max_statement_time=0 FOR */"
     name = "CONCAT('splice.', MD5(DATABASE()))"
     connection.exec_driver_sql(f"{unlimited} SELECT GET_LOCK({name}, {_CREATE_SECONDS})")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -97,7 +98,12 @@ def is_in_memory(url: URL) -> bool:
 
 
 def make_engine(url: URL, settings: EngineSettings) -> Engine | AsyncEngine:
-    """An engine that has not connected yet, with the settings of its database."""
+    """An engine that has not connected yet, with the settings of its database.
+
+    Raises:
+        SetupError: The folder of an SQLite file does not exist.
+    """
+    _check_folder(url)
     given = dict(settings.options)
     connect_args = {**_connect_args(url, settings), **given.pop("connect_args", {})}
     options = {"hide_parameters": True, **_pool_options(url, settings, given), **_isolation(url), **given}
@@ -136,10 +142,9 @@ def _check_driver(url: URL) -> None:
     try:
         _dialect_class(url).import_dbapi()
     except sa.exc.NoSuchModuleError:
-        known = ", ".join(_DRIVERS[url.get_backend_name()])
         raise SetupError(
-            f"SQLAlchemy has no driver {url.get_driver_name()!r} for {url.get_backend_name()}; leave it out of the URL, "
-            f"or name one such as {known}"
+            f"SQLAlchemy has no driver {url.get_driver_name()!r} for {url.get_backend_name()}; leave the driver out of "
+            f"the URL: {url.get_backend_name()}://…"
         ) from None
     except ImportError:
         raise SetupError(_missing_driver(url.get_backend_name(), url.get_driver_name())) from None
@@ -160,6 +165,18 @@ def _check_sqlite_path(url: URL) -> None:
     if url.get_backend_name() == "sqlite" and (url.host or url.username or url.port):
         raise SetupError(
             "an SQLite URL has three slashes before a relative path: sqlite:///app.db, and four before /"
+        )
+
+
+def _check_folder(url: URL) -> None:
+    """SQLite makes the file, but not its folder, and would only say that it is unable to open the file."""
+    path = url.database or ""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url) or path.startswith("file:"):
+        return
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise SetupError(
+            f"the folder of the SQLite file does not exist; make {folder}, or change the database URL"
         )
 
 
@@ -190,8 +207,8 @@ def _pool_options(url: URL, settings: EngineSettings, given: Mapping[str, Any]) 
 
 
 def _isolation(url: URL) -> dict[str, Any]:
-    # InnoDB's default, REPEATABLE READ, mixes a snapshot for plain reads with the newest rows for locking ones, and locks
-    # gaps; READ COMMITTED is what PostgreSQL does, so the same code means the same on both.
+    # InnoDB's default, REPEATABLE READ, mixes a snapshot for plain reads with the newest rows for locking ones, and
+    # locks gaps; READ COMMITTED is what PostgreSQL does, so the same code means the same on both.
     return {"isolation_level": "READ COMMITTED"} if url.get_backend_name() in {"mariadb", "mysql"} else {}
 
 
@@ -303,19 +320,19 @@ def _prepare_mariadb(engine: Engine) -> None:
 
 
 def _adapt_types(dialect: Dialect, implementations: Mapping[type[Any], type[Any]]) -> None:
-    dialect.colspecs = {**dialect.colspecs, **implementations}  # type: ignore[misc]  # shadows the class's, on purpose
+    dialect.colspecs = {**dialect.colspecs, **implementations}  # shadows the class's, on purpose
 
 
 class _Microseconds:
     """Types without a stated precision keep microseconds, as they do on every other database."""
 
-    def visit_DATETIME(self, type_: Any, **options: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+    def visit_DATETIME(self, type_: Any, **_: Any) -> str:  # noqa: N802  # SQLAlchemy's name
         return _with_precision(type_, "DATETIME")
 
-    def visit_TIMESTAMP(self, type_: Any, **options: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+    def visit_TIMESTAMP(self, type_: Any, **_: Any) -> str:  # noqa: N802  # SQLAlchemy's name
         return _with_precision(type_, "TIMESTAMP")
 
-    def visit_TIME(self, type_: Any, **options: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+    def visit_TIME(self, type_: Any, **_: Any) -> str:  # noqa: N802  # SQLAlchemy's name
         return _with_precision(type_, "TIME")
 
 
@@ -332,7 +349,7 @@ class _ZonedAsUtc(sa.DateTime):
         return _chain(_to_utc, inner) if self.timezone else inner
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:
-        inner = super().literal_processor(dialect)
+        inner: Callable[[Any], str] = super().literal_processor(dialect)  # type: ignore[no-untyped-call]  # SQLAlchemy's
         return _chain(_to_utc, inner) if self.timezone else inner
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
