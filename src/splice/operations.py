@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -31,25 +32,30 @@ from splice.statements import (
 )
 
 __all__ = [
-    "Answer",
+    "RowAnswer",
     "Change",
     "EntityShape",
     "Hook",
     "Hooks",
     "Key",
-    "Listing",
+    "PageAnswer",
     "RowShape",
     "Shape",
     "Subject",
     "any_state",
+    "commit",
     "create",
     "find",
+    "find_entities",
     "get_entity",
     "read",
     "remove",
     "replace",
+    "take_entity",
     "update",
 ]
+
+_LOGGER: Final = logging.getLogger("splice")
 
 Key: TypeAlias = Sequence[Any]
 Row: TypeAlias = Mapping[str, Any]
@@ -58,16 +64,17 @@ Action: TypeAlias = Literal["create", "update", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One row as it will be sent: JSON, its entity tag without quotes, and whether it was made just now."""
+class RowAnswer:
+    """One row as it will be sent: JSON, its entity tag without quotes, its key, and whether it was made just now."""
 
     body: bytes
     tag: str
+    key: Key = ()
     created: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class PageAnswer:
     """One page as it will be sent, and whether rows follow."""
 
     body: bytes
@@ -104,7 +111,7 @@ class Shape(Protocol):
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None: ...
 
-    def find(self, session: Session, plan: ReadPlan, total: int | None) -> Listing: ...
+    def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +131,14 @@ def any_state(_tag: str) -> bool:
     return True
 
 
-def find(session: Session, subject: Subject, plan: ReadPlan) -> Listing:
+def find(session: Session, subject: Subject, plan: ReadPlan) -> PageAnswer:
     """One page of rows; counts only where the plan says so."""
     with _faults_named(subject):
         total = session.execute(count_rows(plan, _dialect(session, subject))).scalar_one() if plan.counted else None
         return subject.shape.find(session, plan, total)
 
 
-def read(session: Session, subject: Subject, key: Key) -> Answer:
+def read(session: Session, subject: Subject, key: Key) -> RowAnswer:
     """One row.
 
     Raises:
@@ -141,11 +148,18 @@ def read(session: Session, subject: Subject, key: Key) -> Answer:
         found = subject.shape.read(session, subject.description, key)
     if found is None:
         raise _missing(subject.description)
-    return _answer(subject, *found)
+    return _answer(subject, key, *found)
+
+
+def find_entities(session: Session, subject: Subject, plan: ReadPlan) -> list[Any]:
+    """The rows of one page as ORM entities, for scripts and routes of the user's own."""
+    with _faults_named(subject):
+        statement = select_entities(plan, _dialect(session, subject))
+        return list(session.execute(statement).scalars().all()[: plan.limit])
 
 
 def get_entity(session: Session, subject: Subject, key: Key) -> Any:
-    """One ORM entity, for a route of the user's own."""
+    """One ORM entity, for a script or a route of the user's own."""
     with _faults_named(subject):
         entity = session.execute(select_entity(subject.description, key, _dialect(session, subject))).scalar_one_or_none()
     if entity is None:
@@ -153,7 +167,12 @@ def get_entity(session: Session, subject: Subject, key: Key) -> Any:
     return entity
 
 
-def create(session: Session, subject: Subject, body: BaseModel) -> Answer:
+def take_entity(session: Session, subject: Subject, key: Key) -> Any:
+    """One ORM entity under the row lock, for a route that is about to change it."""
+    return _locked(session, subject, key, any_state)
+
+
+def create(session: Session, subject: Subject, body: BaseModel) -> RowAnswer:
     """Store a new row, its hooks in the same transaction.
 
     The answer is read back, since only the database knows what it stored: scales, defaults, triggers.
@@ -163,7 +182,7 @@ def create(session: Session, subject: Subject, body: BaseModel) -> Answer:
 
 def update(
     session: Session, subject: Subject, key: Key, body: BaseModel, allows: Callable[[str], bool] = any_state
-) -> Answer:
+) -> RowAnswer:
     """Merge what was sent into a row (RFC 7396), and write only that.
 
     Args:
@@ -179,7 +198,7 @@ def update(
 
 def replace(
     session: Session, subject: Subject, key: Key, body: BaseModel, allows: Callable[[str], bool] | None = None
-) -> Answer:
+) -> RowAnswer:
     """Replace everything that clients may write; what was not sent takes its Python default, else NULL.
 
     Where the key is the client's, a missing row is created.
@@ -225,11 +244,11 @@ class RowShape:
         row = dict(zip(_names(description), found, strict=True))
         return self.serializer.row(row), row
 
-    def find(self, session: Session, plan: ReadPlan, total: int | None) -> Listing:
+    def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
         names = _names(plan.description)
         found = session.execute(select_rows(plan, dialect_of(session, plan.description.model))).all()
         rows = [dict(zip(names, row, strict=True)) for row in found[: plan.limit]]
-        return Listing(self.serializer.page(rows, total), len(found) > plan.limit)
+        return PageAnswer(self.serializer.page(rows, total), len(found) > plan.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +267,12 @@ class EntityShape:
         entity = session.execute(statement).scalar_one_or_none()
         return None if entity is None else (self._json(entity), _row_of(description, entity))
 
-    def find(self, session: Session, plan: ReadPlan, total: int | None) -> Listing:
+    def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
         statement = select_entities(plan, dialect_of(session, plan.description.model)).options(*self.options)
         entities = session.execute(statement).scalars().all()
         items = b",".join(self._json(entity) for entity in entities[: plan.limit])
         count = b"" if total is None else b',"total":%d' % total
-        return Listing(b'{"items":[%s]%s}' % (items, count), len(entities) > plan.limit)
+        return PageAnswer(b'{"items":[%s]%s}' % (items, count), len(entities) > plan.limit)
 
     def _json(self, entity: Any) -> bytes:
         return self.model.model_validate(entity, from_attributes=True).model_dump_json(by_alias=True).encode()
@@ -286,7 +305,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) -> Answer:
+def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) -> RowAnswer:
     entity = _new_entity(subject.description, values)
     with _faults_named(subject, probing=(session, values)):
         _run(subject.hooks.before_create, session, entity, body)
@@ -297,7 +316,7 @@ def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) ->
     return dataclasses.replace(_stored(session, subject, entity, "create"), created=True)
 
 
-def _write(session: Session, subject: Subject, entity: Any, values: Row, body: BaseModel) -> Answer:
+def _write(session: Session, subject: Subject, entity: Any, values: Row, body: BaseModel) -> RowAnswer:
     with _faults_named(subject, probing=(session, values)):
         _assign(subject.description, entity, values)
         _run(subject.hooks.before_update, session, entity, body)
@@ -307,19 +326,19 @@ def _write(session: Session, subject: Subject, entity: Any, values: Row, body: B
     return _stored(session, subject, entity, "update")
 
 
-def _stored(session: Session, subject: Subject, entity: Any, action: Action) -> Answer:
+def _stored(session: Session, subject: Subject, entity: Any, action: Action) -> RowAnswer:
     key = sa.inspect(entity).identity
     with _faults_named(subject):
         found = subject.shape.read(session, subject.description, key)
     if found is None:
         raise NotFound(f"This {subject.description.name} is not visible after it was written")
     _after_commit(session, subject, Change(action, subject.description.model, found[1]))
-    return _answer(subject, *found)
+    return _answer(subject, key, *found)
 
 
 def _put_new(
     session: Session, subject: Subject, key: Key, sent: Row, body: BaseModel, *, conditional: bool
-) -> Answer:
+) -> RowAnswer:
     if conditional:
         raise PreconditionFailed("There is no such row, so it cannot be in the state that If-Match asks for")
     if not subject.description.client_key:
@@ -414,8 +433,8 @@ def _names(description: Description) -> tuple[str, ...]:
     return tuple(part.name for part in description.readable)
 
 
-def _answer(subject: Subject, body: bytes, row: Row) -> Answer:
-    return Answer(body, _tag(subject, row))
+def _answer(subject: Subject, key: Key, body: bytes, row: Row) -> RowAnswer:
+    return RowAnswer(body, _tag(subject, row), key)
 
 
 def _tag(subject: Subject, row: Row) -> str:
@@ -437,20 +456,29 @@ def _run(hooks: Sequence[Hook], session: Session, *arguments: Any) -> None:
 def _after_commit(session: Session, subject: Subject, change: Change) -> None:
     """Queue the hooks of one change on this session alone; a rollback drops them."""
     for hook in subject.hooks.after_commit:
-        pending: list[Callable[[], None]] = session.info.setdefault("splice.after_commit", [])
+        pending: list[tuple[Hook, Change]] = session.info.setdefault("splice.after_commit", [])
         if not pending:
             event.listen(session, "after_commit", _run_pending, once=True)
             event.listen(session, "after_soft_rollback", _drop_pending, once=True)
-        pending.append(lambda hook=hook: hook(change))  # type: ignore[misc]  # binds this hook
+        pending.append((hook, change))
 
 
 def _run_pending(session: Session) -> None:
-    for work in session.info.pop("splice.after_commit", []):
-        work()
+    for hook, change in session.info.pop("splice.after_commit", []):
+        try:
+            hook(session, change)
+        except Exception as error:  # the row is stored: the answer must not say otherwise
+            _LOGGER.error("an after_commit hook failed with %s", type(error).__name__, exc_info=error)
 
 
 def _drop_pending(session: Session, _previous: Any) -> None:
     session.info.pop("splice.after_commit", None)
+
+
+def commit(session: Session, subject: Subject) -> None:
+    """Commit, where the session's own dependency leaves that to us; a lost connection leaves the outcome unknown."""
+    with _faults_named(subject, "commit"):
+        session.commit()
 
 
 @contextmanager

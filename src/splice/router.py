@@ -1,0 +1,428 @@
+"""Description → APIRouter: a Resource, its routes and where they can be changed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi.params import Depends as DependsParameter
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, WrapValidator
+from sqlalchemy.orm import Session
+
+from splice import operations
+from splice.database import Database, call_hook, run_on
+from splice.description import Description, describe
+from splice.errors import SetupError
+from splice.handlers import HANDLERS, VERBS, Service, Verb, answer_options, query_of
+from splice.openapi import documentation
+from splice.operations import EntityShape, Hooks, RowAnswer, RowShape, Shape, Subject
+from splice.plan import MAX_LIMIT, plan_read, readable
+from splice.routes import ResourceRoute, settled
+from splice.schemas import derive, row_serializer
+from splice.terms import Query
+from splice.values import value_type
+
+__all__ = ["MAX_BODY_BYTES", "Resource"]
+
+M = TypeVar("M")
+HookT = TypeVar("HookT", bound=Callable[..., Any])
+SessionDependency: TypeAlias = Callable[..., Any]
+
+MAX_BODY_BYTES: Final = 1_048_576
+"""Largest body of a route on a Resource unless `max_body_size=` says otherwise, in bytes."""
+
+SQLITE_DECIMAL_DIGITS: Final = 15
+"""SQLite keeps a Numeric as a double."""
+
+_LOGGER: Final = logging.getLogger("splice")
+_PARAMETER: Final = re.compile(r"\{[^}]*\}")
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNREAD: Final = WrapValidator(lambda value, _handler: value)
+"""FastAPI documents the body by its model, but the handler parses it: once, from the bytes, strictly."""
+
+_METHODS: Final[Mapping[Verb, tuple[str, ...]]] = MappingProxyType(
+    {
+        "list": ("GET", "HEAD"),
+        "create": ("POST",),
+        "read": ("GET", "HEAD"),
+        "replace": ("PUT",),
+        "update": ("PATCH",),
+        "delete": ("DELETE",),
+    }
+)
+
+
+class _GeneratedRoute(ResourceRoute):
+    """A route that splice declared, told apart from the user's."""
+
+
+class Resource(APIRouter, Generic[M]):
+    """A model's routes: an `APIRouter` with list, create, read, replace, update and delete already declared.
+
+    Routes declared on it come first and share its route class; one with the method and path shape of a generated route
+    takes its place.
+
+    Args:
+        model: A class mapped by SQLAlchemy.
+        db: Where its rows are; or use `session`.
+        session: A dependency of your own that yields a `Session` or an `AsyncSession`.
+        only: The verbs to generate; all of them by default.
+        create: Your own model for the body of POST; its defaults count as sent.
+        update: Your own model for the body of PATCH; PUT is then not generated, since it would get round your model.
+        read: Your own model for answers; the relations that it shows are loaded with a constant number of statements.
+        commit: With `session=`, whether writes are committed here (before the answer); False only flushes.
+        marks: Field name → mark, for models that must not be touched.
+        max_limit: Rows in one page at most.
+        options: Everything that `APIRouter` takes; `prefix` is the table's name as it stands, unless given.
+
+    Raises:
+        SetupError: The model cannot be served as it is; the message holds the fix.
+    """
+
+    def __init__(
+        self,
+        model: type[M],
+        db: Database | None = None,
+        *,
+        session: SessionDependency | None = None,
+        only: Iterable[Verb] = VERBS,
+        create: type[BaseModel] | None = None,
+        update: type[BaseModel] | None = None,
+        read: type[BaseModel] | None = None,
+        commit: bool = True,
+        marks: Mapping[str, Mapping[str, Any]] | None = None,
+        max_limit: int = MAX_LIMIT,
+        **options: Any,
+    ) -> None:
+        self.model = model
+        self.description = describe(model, marks)
+        _check_decimals(self.description, db)
+        schemas = derive(self.description)
+        self.Read: type[BaseModel] = read or schemas.Read
+        self.Create: type[BaseModel] = create or schemas.Create
+        self.Update: type[BaseModel] = update or schemas.Update
+        self.Replace: type[BaseModel] = schemas.Replace
+        self._db = db
+        self._session = _session_dependency(model, db, session)
+        self._verbs = _checked_verbs(only, own_update=update is not None)
+        self._own_create = create
+        self._hooks = Hooks()
+        self._subject = _subject(self.description, db, self._hooks, read, own_create=create is not None)
+        self._service = Service(
+            subject=self._subject,
+            readable=readable(self.description, max_limit),
+            create=self.Create,
+            update=self.Update,
+            replace=self.Replace,
+            commits=db is None and commit,
+        )
+        options.setdefault("prefix", f"/{self.description.table}")
+        options.setdefault("tags", [self.description.table])
+        options.setdefault("max_body_size", MAX_BODY_BYTES)
+        options["lifespan"] = self._lifespan_around(options.get("lifespan"))
+        super().__init__(route_class=ResourceRoute, **options)
+        self.row: Any = Depends(self._row_dependency())
+        self.query: Any = Depends(self._query)
+        self._generated: list[APIRoute] = []
+        self._generate()
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Declare a route of your own; it comes before the generated ones and replaces those of its method and shape."""
+        super().add_api_route(path, settled(endpoint), **options)
+        route = cast(APIRoute, self.routes[-1])
+        self._generated = [other for other in self._generated if not _replaces(route, other)]
+        self._put_generated_last()
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:  # type: ignore[override]  # forwards every option
+        """Include another router below this one; its routes come before the generated ones."""
+        super().include_router(router, **options)
+        self._put_generated_last()
+
+    # Verbs for scripts and workers.
+
+    def create(self, session: Session, values: BaseModel | Mapping[str, Any]) -> M:
+        """Store a new row, with validation and hooks as in POST; flushes, and leaves the commit to you."""
+        answer = operations.create(session, self._subject, _validated(self.Create, values))
+        return self._fresh(session, answer)
+
+    def find(self, session: Session, query: Query | None = None) -> list[M]:
+        """The rows of one page as entities."""
+        return operations.find_entities(session, self._subject, plan_read(query or Query(), self._service.readable))
+
+    def read(self, session: Session, *key: Any) -> M:
+        """One row as an entity.
+
+        Raises:
+            NotFound: No row has this key.
+        """
+        return cast(M, operations.get_entity(session, self._subject, key))
+
+    def replace(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> M:
+        """Replace a row, as in PUT; flushes, and leaves the commit to you."""
+        return self._fresh(session, operations.replace(session, self._subject, key, _validated(self.Replace, values)))
+
+    def update(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> M:
+        """Change a row, as in PATCH; flushes, and leaves the commit to you."""
+        return self._fresh(session, operations.update(session, self._subject, key, _validated(self.Update, values)))
+
+    def remove(self, session: Session, *key: Any) -> None:
+        """Delete a row, as in DELETE; flushes, and leaves the commit to you."""
+        operations.remove(session, self._subject, key)
+
+    # Hooks: `def` or `async def`; (session, entity, body) inside the transaction, (session, entity) around deletes.
+
+    def before_create(self, hook: HookT) -> HookT:
+        """Run `hook(session, entity, body)` in the transaction, before the INSERT."""
+        return self._hook(self._hooks.before_create, hook)
+
+    def after_create(self, hook: HookT) -> HookT:
+        """Run `hook(session, entity, body)` in the transaction, after the INSERT."""
+        return self._hook(self._hooks.after_create, hook)
+
+    def before_update(self, hook: HookT) -> HookT:
+        """Run `hook(session, entity, body)` in the transaction, before the UPDATE of PATCH or PUT."""
+        return self._hook(self._hooks.before_update, hook)
+
+    def after_update(self, hook: HookT) -> HookT:
+        """Run `hook(session, entity, body)` in the transaction, after the UPDATE of PATCH or PUT."""
+        return self._hook(self._hooks.after_update, hook)
+
+    def before_delete(self, hook: HookT) -> HookT:
+        """Run `hook(session, entity)` in the transaction, before the DELETE."""
+        return self._hook(self._hooks.before_delete, hook)
+
+    def after_delete(self, hook: HookT) -> HookT:
+        """Run `hook(session, entity)` in the transaction, after the DELETE."""
+        return self._hook(self._hooks.after_delete, hook)
+
+    def after_commit(self, hook: HookT) -> HookT:
+        """Run `hook(change)` once the write is committed: the place for effects outside the database.
+
+        `change` is a `splice.operations.Change`: plain values. A hook that fails is logged; the answer stands.
+        """
+        self._hook(self._hooks.after_commit, _without_session(hook))
+        return hook
+
+    def check(self) -> None:
+        """Stop the start if clients could never create a row.
+
+        Raises:
+            SetupError: The message holds the fix.
+        """
+        if "create" in self._verbs and not self._hooks.before_create:
+            _check_create(self.description, self._own_create)
+
+    def _hook(self, hooks: list[operations.Hook], hook: HookT) -> HookT:
+        if inspect.iscoroutinefunction(hook) and self._db is not None and not self._db.is_async:
+            raise SetupError(
+                f"{hook.__qualname__} is an async hook, but this Database has a synchronous driver; write it as `def`, "
+                "or use an asynchronous driver (aiosqlite, asyncpg, asyncmy)"
+            )
+        hooks.append(_bridged(hook))
+        return hook
+
+    def _fresh(self, session: Session, answer: RowAnswer) -> M:
+        entity = session.get_one(self.model, tuple(answer.key))
+        session.refresh(entity)
+        return entity
+
+    def _lifespan_around(self, given: Any) -> Callable[[Any], Any]:
+        @asynccontextmanager
+        async def lifespan(app: Any) -> AsyncIterator[Any]:
+            self.check()
+            _say_what_is_private(self.description)
+            async with AsyncExitStack() as stack:
+                yield await stack.enter_async_context(given(app)) if given else None
+
+        return lifespan
+
+    def _put_generated_last(self) -> None:
+        own = [route for route in self.routes if not isinstance(route, _GeneratedRoute)]
+        self.routes[:] = [*own, *self._generated]
+
+    def _generate(self) -> None:
+        for verb in self._verbs:
+            path, methods = self._path(verb), _METHODS[verb]
+            endpoint = self._endpoint(verb, path)
+            options = documentation(self._service, verb, self.Read)
+            self._add_generated(path, endpoint, methods[0], **options)
+            for method in methods[1:]:
+                self._add_generated(path, endpoint, method, include_in_schema=False)
+        for path in dict.fromkeys(self._path(verb) for verb in self._verbs):
+            self._add_generated(path, answer_options, "OPTIONS", include_in_schema=False)
+
+    def _add_generated(self, path: str, endpoint: Callable[..., Any], method: str, **options: Any) -> None:
+        super().add_api_route(path, endpoint, methods=[method], route_class_override=_GeneratedRoute, **options)
+        self._generated.append(cast(APIRoute, self.routes[-1]))
+
+    def _path(self, verb: Verb) -> str:
+        if verb in {"list", "create"}:
+            return "" if self.prefix else "/"
+        return "".join(f"/{{{field.name}}}" for field in self.description.key)
+
+    def _endpoint(self, verb: Verb, path: str) -> Callable[..., Any]:
+        """A function with the signature that FastAPI reads; the names begin with `_`, which no field in a path does."""
+        keys = [field.name for field in self.description.key if f"{{{field.name}}}" in path]
+
+        async def endpoint(_request: Request, _response: Response, _session: Any, _body: Any = None, **key: Any) -> Response:
+            answer = await HANDLERS[verb](self._service, _request, _session, tuple(key[name] for name in keys))
+            # What dependencies have set on FastAPI's injected response belongs to the answer.
+            answer.headers.raw.extend(_response.headers.raw)
+            return answer
+
+        body = {"create": self.Create, "update": self.Update, "replace": self.Replace}.get(verb)
+        parameters = [
+            _keyword("_request", Request),
+            _keyword("_response", Response),
+            _keyword("_session", Annotated[Any, self._session]),
+            *_key_parameters(self.description, keys),
+            *([_keyword("_body", Annotated[body, _UNREAD, Body()])] if body else []),
+        ]
+        return _signed(endpoint, f"{verb}_{self.description.table}", parameters)
+
+    def _row_dependency(self) -> Callable[..., Any]:
+        async def row(_request: Request, _session: Any, **key: Any) -> Any:
+            values = tuple(key[field.name] for field in self.description.key)
+            take = operations.get_entity if _request.method in _SAFE_METHODS else operations.take_entity
+            return await run_on(_session, lambda inner: take(inner, self._subject, values))
+
+        parameters = [
+            _keyword("_request", Request),
+            _keyword("_session", Annotated[Any, self._session]),
+            *_key_parameters(self.description, [field.name for field in self.description.key]),
+        ]
+        return _signed(row, f"row_of_{self.description.table}", parameters)
+
+    async def _query(self, request: Request) -> Query:
+        query = query_of(request)
+        plan_read(query, self._service.readable)
+        return query
+
+
+def _signed(function: Callable[..., Any], name: str, parameters: Sequence[inspect.Parameter]) -> Callable[..., Any]:
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # FastAPI reads it
+    function.__name__ = name
+    return function
+
+
+def _keyword(name: str, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def _key_parameters(description: Description, names: Sequence[str]) -> Iterator[inspect.Parameter]:
+    for name in names:
+        field = description.fields[name]
+        types = value_type(field.type, field.annotation, f"{description.name}.{name}")
+        yield _keyword(name, Annotated[types.query, Path(description=field.doc)])
+
+
+def _session_dependency(model: type[Any], db: Database | None, session: SessionDependency | None) -> DependsParameter:
+    if (db is None) == (session is None):
+        raise SetupError(f"Resource({model.__name__}, …) needs either a Database or session=, a dependency that yields one")
+    if db is not None:
+        return cast(DependsParameter, db.session)
+    return session if isinstance(session, DependsParameter) else cast(DependsParameter, Depends(session))
+
+
+def _checked_verbs(only: Iterable[Verb], *, own_update: bool) -> tuple[Verb, ...]:
+    wanted = tuple(only)
+    unknown = sorted(set(wanted) - set(VERBS))
+    if unknown:
+        raise SetupError(f"only= knows {', '.join(VERBS)}; it was given {', '.join(unknown)}")
+    return tuple(verb for verb in VERBS if verb in wanted and not (own_update and verb == "replace"))
+
+
+def _subject(
+    description: Description, db: Database | None, hooks: Hooks, read: type[BaseModel] | None, *, own_create: bool
+) -> Subject:
+    serializer = row_serializer(description)
+    shape: Shape = RowShape(serializer) if read is None else EntityShape.of(read, description.model)
+    if db is not None:
+        db.register(description)
+    tables = {description.table: description} if db is None else db.tables
+    return Subject(description, shape, serializer, hooks, tables, generated_create=not own_create)
+
+
+def _check_decimals(description: Description, db: Database | None) -> None:
+    if db is None or db.dialect != "sqlite":
+        return
+    for field in description.fields.values():
+        if isinstance(field.type, sa.Numeric) and field.type.asdecimal and not isinstance(field.type, sa.Float):
+            if (field.type.precision or SQLITE_DECIMAL_DIGITS + 1) > SQLITE_DECIMAL_DIGITS:
+                raise SetupError(
+                    f"{description.name}.{field.name} is a Numeric of more than {SQLITE_DECIMAL_DIGITS} digits, which "
+                    f"SQLite would store inexactly; use Numeric({SQLITE_DECIMAL_DIGITS}, …) or less, or another database"
+                )
+
+
+def _check_create(description: Description, own: type[BaseModel] | None) -> None:
+    if own is None:
+        _check_private(description)
+    else:
+        _check_own_create(description, own)
+
+
+def _check_private(description: Description) -> None:
+    for field in description.fields.values():
+        supplied = field.creatable or field.nullable or field.has_python_default or field.has_server_default
+        if not supplied and field is not description.version and isinstance(field.column, sa.Column):
+            raise SetupError(
+                f"{description.name}.{field.name} is required but clients may not write it, so no row could be created; "
+                "give it a default, fill it in a before_create hook, take it from a create= model, or leave 'create' out "
+                "of only="
+            )
+
+
+def _check_own_create(description: Description, create: type[BaseModel]) -> None:
+    unused = [name for name, info in create.model_fields.items() if (info.alias or name) not in description.fields]
+    if unused:
+        raise SetupError(
+            f"{create.__name__} has fields that {description.name} does not: {', '.join(unused)}; use them in a "
+            "before_create hook, or remove them"
+        )
+
+
+def _say_what_is_private(description: Description) -> None:
+    names = [field.name for field in description.fields.values() if field.guessed_private]
+    if names:
+        _LOGGER.warning(
+            "%s: %s looks secret and is private; mark it to say otherwise", description.name, ", ".join(names)
+        )
+
+
+def _bridged(hook: Callable[..., Any]) -> operations.Hook:
+    """The hook as synchronous code calls it, whichever kind it is."""
+
+    def bridged(session: Session, *arguments: Any) -> None:
+        call_hook(session, hook, *arguments)
+
+    return bridged
+
+
+def _without_session(hook: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(hook):
+
+        async def awaited(_session: Any, change: operations.Change) -> None:
+            await hook(change)
+
+        return functools.wraps(hook)(awaited)
+    return functools.wraps(hook)(lambda _session, change: hook(change))
+
+
+def _shape_of(route: APIRoute) -> str:
+    return _PARAMETER.sub("{}", route.path).rstrip("/")
+
+
+def _replaces(own: APIRoute, generated: APIRoute) -> bool:
+    if _shape_of(own) != _shape_of(generated):
+        return False
+    return any(method in own.methods or (method == "HEAD" and "GET" in own.methods) for method in generated.methods)

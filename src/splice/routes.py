@@ -1,0 +1,114 @@
+"""The route class of a Resource: one trailing slash ignored, validation as problems, own results settled."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import async_session
+from sqlalchemy.orm import Session, object_session
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
+
+from splice.database import run_on
+from splice.errors import Problem
+from splice.problems import from_validation, render
+
+__all__ = ["ResourceRoute", "settled"]
+
+_MAX_SETTLED: Final = 1_000
+"""Entities of one result that are looked at; a list longer than a page is not a row just written."""
+
+
+class ResourceRoute(APIRoute):
+    """A route that ignores one trailing slash and answers its problems even in an app without `install`."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        if match is Match.NONE and scope["type"] == "http" and _has_trailing_slash(scope["path"]):
+            return super().matches({**scope, "path": scope["path"][:-1]})
+        return match, child_scope
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handler = super().get_route_handler()
+
+        async def naming_validation(request: Request) -> Any:
+            try:
+                return await handler(request)
+            except RequestValidationError as error:
+                # Raised, not answered: the unit of work has to see it and roll back.
+                raise from_validation(error.errors(), error.body) from error
+
+        return naming_validation
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await super().handle(scope, receive, sending)
+        except Problem as problem:
+            if started:
+                raise
+            await render(problem, scope)(scope, receive, send)
+
+
+def settled(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The same endpoint, whose returned entities are flushed and refreshed before they are serialised.
+
+    FastAPI serialises before the unit of work ends, so before its flush: without this, a new row would be sent without its
+    key, and a changed one without what the database makes of it.
+    """
+    if inspect.isgeneratorfunction(endpoint) or inspect.isasyncgenfunction(endpoint):
+        return endpoint
+
+    @functools.wraps(endpoint)
+    async def settling(*arguments: Any, **named: Any) -> Any:
+        if inspect.iscoroutinefunction(endpoint):
+            result = await endpoint(*arguments, **named)
+        else:
+            result = await run_in_threadpool(endpoint, *arguments, **named)
+        await _settle(result)
+        return result
+
+    return settling
+
+
+async def _settle(result: Any) -> None:
+    entities = [entity for entity in _entities(result) if _is_unsettled(entity)]
+    if entities:
+        session = cast(Session, object_session(entities[0]))
+        await run_on(async_session(session) or session, lambda inner: _write_out(inner, entities))
+
+
+def _write_out(session: Session, entities: list[Any]) -> None:
+    session.flush()
+    for entity in entities:
+        session.refresh(entity)
+
+
+def _entities(result: Any) -> Iterator[Any]:
+    for part in result[:_MAX_SETTLED] if isinstance(result, list | tuple) else (result,):
+        if sa.inspect(part, raiseerr=False) is not None and hasattr(part, "_sa_instance_state"):
+            yield part
+
+
+def _is_unsettled(entity: Any) -> bool:
+    """New, changed, or with attributes that the database has to supply."""
+    state = sa.inspect(entity)
+    return state.session is not None and bool(state.pending or state.modified or state.expired_attributes)
+
+
+def _has_trailing_slash(path: str) -> bool:
+    return len(path) > 1 and path.endswith("/") and not path.endswith("//")
