@@ -38,8 +38,8 @@ lint: .venv/.lint ## ruff: rules and format
 
 types: .venv/.lint .venv/.test ## mypy on the package, pyright on the public API
 	@$(BIN)/mypy
-	@$(BIN)/pyright
-	@$(BIN)/pyright --verifytypes splice --ignoreexternal
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes splice --ignoreexternal
 
 .venv/.python:
 	@for python in $(TRIED); do \

@@ -126,7 +126,7 @@ def passes(pair: Pair, python: str) -> bool:
     """Make the environment of a pair, and run the quick tests in it."""
     print(f"Python {pair.python}, FastAPI {pair.fastapi}, SQLAlchemy {pair.sqlalchemy}", flush=True)
     install(pair, python)
-    tests = [pair.folder / "bin" / "python", "-m", "pytest", "-q", "-n", "2", "--ignore=tests/docs"]
+    tests = [pair.folder / "bin" / "python", "-m", "pytest", "-q", "-rfE", "-n", "2", "--ignore=tests/docs"]
     environment = os.environ | {"SPLICE_DATABASES": "sqlite", "SPLICE_REQUIRE_DATABASES": "sqlite"}
     return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode == 0
 
