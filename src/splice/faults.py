@@ -234,7 +234,7 @@ _MYSQL_SIDES: Final[Mapping[int, Side]] = MappingProxyType(
 # Anchored at the end: the texts also quote the client's value, before the name.
 _MYSQL_COLUMN: Final = (
     re.compile(
-        r"(?:column|Field) (?:`[^`]+`\.`(?P<table>[^`]+)`\.)?[`'](?P<columns>[^`']+)[`']"
+        r"(?:[Cc]olumn|Field) (?:`[^`]+`\.`(?P<table>[^`]+)`\.)?[`'](?P<columns>[^`']+)[`']"
         r"(?: at row \d+| cannot be null| doesn't have a default value)$"
     ),
 )
