@@ -383,7 +383,7 @@ class _Outgoing:
         self._scope = scope
         self._send = send
         # The debug page is a plain text for clients that are no browsers.
-        self._texts = {**_TEXTS, 500: {}} if debug else _TEXTS
+        self._texts = {**_TEXTS, 500: ()} if debug else _TEXTS
         self._held: Message | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -397,14 +397,19 @@ class _Outgoing:
             await self._release(held, message)
 
     async def _release(self, start: Message, message: Message) -> None:
-        text = self._texts[start["status"]].get(message.get("body", b""))
-        if text is None or message.get("more_body", False):
+        if self._is_plain(start["status"], message.get("body", b"")) and not message.get("more_body", False):
+            await self._rewrite(start, message["body"])
+        else:
             await self.pass_on(start)
             await self.pass_on(message)
-        else:
-            await self._rewrite(start, text)
 
-    async def _rewrite(self, start: Message, text: str) -> None:
+    def _is_plain(self, status: int, body: bytes) -> bool:
+        # A function that answers in these words means them; the body limit speaks in its stead.
+        unrouted = status == 413 or isinstance(self._scope.get("endpoint"), _UNROUTED)
+        return unrouted and any(body == text or body.startswith(text + b" ") for text in self._texts[status])
+
+    async def _rewrite(self, start: Message, body: bytes) -> None:
+        text = "Content Too Large" if start["status"] == 413 else body.decode()
         response = render(_answer_to_http(HTTPException(start["status"], text), self._scope), self._scope)
         written = {name for name, _ in response.raw_headers}
         response.raw_headers += [header for header in start["headers"] if header[0].lower() not in written]
@@ -429,14 +434,14 @@ async def _read_nothing() -> Message:
     raise RuntimeError("a problem document reads nothing from the client")
 
 
-# What Starlette answers by itself, outside of every exception handler, and FastAPI where a mounted app passes the
-# body limit of the app around it.
-_TEXTS: Final[Mapping[int, Mapping[bytes, str]]] = {
-    400: {b"Invalid host header": "Invalid host header"},
-    404: {b"Not Found": "Not Found"},
-    405: {b"Method Not Allowed": "Method Not Allowed"},
-    413: {b"Content Too Large": "Content Too Large", b'{"detail":"Content Too Large"}': "Content Too Large"},
-    500: {b"Internal Server Error": "Internal Server Error"},
+# How the answers begin that Starlette gives outside of every exception handler; and FastAPI's own where a mounted
+# application meets the body limit of the one around it.
+_TEXTS: Final[Mapping[int, Sequence[bytes]]] = {
+    400: (b"Invalid host header", b"Disallowed CORS"),
+    404: (b"Not Found",),
+    405: (b"Method Not Allowed",),
+    413: (b"Content Too Large", b'{"detail":"Content Too Large"}'),
+    500: (b"Internal Server Error",),
 }
 
 

@@ -25,7 +25,9 @@ __all__ = ["Constraint", "Description", "Field", "Relation", "describe"]
 
 ConstraintKind: TypeAlias = Literal["unique", "foreign_key", "check", "exclusion"]
 
-_SECRET_NAME: Final = re.compile(r"(?:^|_)(?:password|password_hash|secret|token|api_key|private_key|salt)$", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|_)(?:password|password_hash|secret|token|api_key|private_key|salt)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +104,9 @@ class Description:
     def field_of_column(self, column: str) -> Field | None:
         """The field stored in the column of this name, compared without letter case as databases report it."""
         wanted = column.lower()
-        return next((field for field in self.fields.values() if _column_name(field.column).lower() == wanted), None)
+        return next(
+            (field for field in self.fields.values() if _column_name(field.column).lower() == wanted), None
+        )
 
 
 def describe(model: type[Any], marks: Mapping[str, Mapping[str, Any]] | None = None) -> Description:
@@ -146,13 +150,17 @@ def _mapper_of(model: type[Any]) -> Mapper[Any]:
 def _check_marks(model: type[Any], marks: Mapping[str, Any], names: set[str]) -> None:
     for name in marks:
         if name not in names:
-            raise SetupError(f"marks= names {name!r}, but {model.__name__} has only: {', '.join(sorted(names))}")
+            raise SetupError(
+                f"marks= names {name!r}, but {model.__name__} has only: {', '.join(sorted(names))}"
+            )
 
 
 def _table_of(mapper: Mapper[Any]) -> sa.Table:
     table = mapper.local_table
     if not isinstance(table, sa.Table):
-        raise SetupError(f"{mapper.class_.__name__} is mapped to {type(table).__name__}; a Resource needs a table")
+        raise SetupError(
+            f"{mapper.class_.__name__} is mapped to {type(table).__name__}; a Resource needs a table"
+        )
     return table
 
 
@@ -160,10 +168,12 @@ def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mappin
     column = prop.columns[0]
     access = _access(prop.key, column, mark)
     stored = isinstance(column, sa.Column)
-    in_by_client = stored and access not in {"private", "read_only"} and not _set_by_server(mapper, column, mark)
+    in_by_client = (
+        stored and access not in {"private", "read_only"} and not _set_by_server(mapper, column, mark)
+    )
     is_key = column in mapper.primary_key
-    python_default = stored and column.default is not None
-    server_default = stored and (column.server_default is not None or _is_autoincrement(column))
+    python_default = isinstance(column, sa.Column) and column.default is not None
+    server_default = isinstance(column, sa.Column) and _is_filled_by_database(column)
     return Field(
         name=prop.key,
         column=column,
@@ -194,8 +204,10 @@ def _marked(column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> bool:
 
 
 def _set_by_server(mapper: Mapper[Any], column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> bool:
-    """Keys made by the database, versions, computed columns and timestamps that the server sets."""
-    if not isinstance(column, sa.Column) or column is mapper.version_id_col or column.computed is not None:
+    """Keys made by the database, versions, discriminators, computed columns and timestamps that the server sets."""
+    if not isinstance(column, sa.Column) or column.computed is not None:
+        return True
+    if column is mapper.version_id_col or column is mapper.polymorphic_on:
         return True
     if column.identity is not None and column.identity.always:
         return True
@@ -205,8 +217,12 @@ def _set_by_server(mapper: Mapper[Any], column: ColumnElement[Any], mark: Mappin
     return made_key or (isinstance(column.type, sa.DateTime) and _is_server_time(column))
 
 
+def _is_filled_by_database(column: sa.Column[Any]) -> bool:
+    return column.server_default is not None or _is_autoincrement(column)
+
+
 def _is_autoincrement(column: sa.Column[Any]) -> bool:
-    return column.table is not None and column is column.table.autoincrement_column or column.identity is not None
+    return column is column.table.autoincrement_column or column.identity is not None
 
 
 def _has_default(column: sa.Column[Any]) -> bool:
@@ -267,7 +283,9 @@ def _table_constraints(mapper: Mapper[Any], table: sa.Table) -> Iterator[Constra
     for constraint in table.constraints:
         kind = _constraint_kind(constraint)
         if kind is not None and isinstance(constraint, sa.sql.schema.ColumnCollectionConstraint):
-            target = constraint.referred_table.name if isinstance(constraint, sa.ForeignKeyConstraint) else None
+            target = (
+                constraint.referred_table.name if isinstance(constraint, sa.ForeignKeyConstraint) else None
+            )
             yield _constraint(mapper, kind, constraint.name, list(constraint.columns), target)
     for index in table.indexes:
         if index.unique:
@@ -285,7 +303,11 @@ def _constraint_kind(constraint: sa.Constraint) -> ConstraintKind | None:
 
 
 def _constraint(
-    mapper: Mapper[Any], kind: ConstraintKind, name: Any, columns: Sequence[sa.Column[Any]], target: str | None = None
+    mapper: Mapper[Any],
+    kind: ConstraintKind,
+    name: Any,
+    columns: Sequence[sa.Column[Any]],
+    target: str | None = None,
 ) -> Constraint:
     return Constraint(
         kind=kind,
@@ -322,7 +344,9 @@ def _keeping_relations(mapper: Mapper[Any]) -> Iterator[Relation]:
 
 def _keeps_its_parent(relation: RelationshipProperty[Any]) -> bool:
     """True for children that the ORM would silently cut loose, although the foreign key alone would refuse."""
-    owns_no_key = relation.direction.name == "ONETOMANY" and relation.secondary is None and not relation.viewonly
+    owns_no_key = (
+        relation.direction.name == "ONETOMANY" and relation.secondary is None and not relation.viewonly
+    )
     if not owns_no_key or relation.cascade.delete or relation.passive_deletes == "all":
         return False
     return not any(_released_by_database(remote) for _, remote in relation.local_remote_pairs or [])

@@ -74,7 +74,7 @@ class Problem(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal server error"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each names another place in a request
         self,
         detail: str | None = None,
         *,

@@ -54,13 +54,17 @@ class Service:
         return self.subject.description
 
 
-async def answer_list(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
+async def answer_list(
+    service: Service, request: Request, session: AnySession, _key: Sequence[Any]
+) -> Response:
     plan = plan_read(query_of(request), service.readable)
     answer = await run_on(session, lambda inner: operations.find(inner, service.subject, plan))
     return _json(request, answer.body, {"Link": _links(request, plan, has_next=answer.has_next)})
 
 
-async def answer_read(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
+async def answer_read(
+    service: Service, request: Request, session: AnySession, key: Sequence[Any]
+) -> Response:
     _refuse_parameters(request)
     answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key))
     tag = f'"{answer.tag}"'
@@ -69,14 +73,18 @@ async def answer_read(service: Service, request: Request, session: AnySession, k
     return _json(request, answer.body, {"ETag": tag})
 
 
-async def answer_create(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
+async def answer_create(
+    service: Service, request: Request, session: AnySession, _key: Sequence[Any]
+) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.create, service.description)
     answer = await _write(service, session, lambda inner: operations.create(inner, service.subject, body))
     return _created(request, answer, "/".join([_own_address(request), *map(_segment, answer.key)]))
 
 
-async def answer_replace(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
+async def answer_replace(
+    service: Service, request: Request, session: AnySession, key: Sequence[Any]
+) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.replace, service.description)
     allows = _if_match(request) if "if-match" in request.headers else None
@@ -86,7 +94,9 @@ async def answer_replace(service: Service, request: Request, session: AnySession
     return _created(request, answer, _own_address(request)) if answer.created else _row(request, answer)
 
 
-async def answer_update(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
+async def answer_update(
+    service: Service, request: Request, session: AnySession, key: Sequence[Any]
+) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.update, service.description)
     allows = _if_match(request)
@@ -96,7 +106,9 @@ async def answer_update(service: Service, request: Request, session: AnySession,
     return _row(request, answer)
 
 
-async def answer_delete(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
+async def answer_delete(
+    service: Service, request: Request, session: AnySession, key: Sequence[Any]
+) -> Response:
     _refuse_parameters(request)
     allows = _if_match(request)
     await _write(service, session, lambda inner: operations.remove(inner, service.subject, key, allows))
@@ -170,26 +182,36 @@ async def _parsed(request: Request, model: type[BaseModel], description: Descrip
 
 def _require_json(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not (media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))):
+    if not (
+        media_type == "application/json"
+        or (media_type.startswith("application/") and media_type.endswith("+json"))
+    ):
         raise ContentTypeUnsupported(
             "This route reads JSON", header="Content-Type", hint="send Content-Type: application/json"
         )
 
 
-def _refused(error: ValidationError, raw: bytes, model: type[BaseModel], description: Description) -> Exception:
+def _refused(
+    error: ValidationError, raw: bytes, model: type[BaseModel], description: Description
+) -> Exception:
     errors = error.errors(include_url=False)
     forbidden = [_forbidden(str(item["loc"][0])) for item in errors if _is_forbidden(item, description)]
     others = [item for item in errors if not _is_forbidden(item, description)]
     if not forbidden:
         return from_body_validation(others, raw, tuple(model.model_fields))
-    issues = [*forbidden, *(from_body_validation(others, raw, tuple(model.model_fields)).issues if others else ())]
+    issues = [
+        *forbidden,
+        *(from_body_validation(others, raw, tuple(model.model_fields)).issues if others else ()),
+    ]
     return ForbiddenField(forbidden[0].detail, issues=issues) if len(issues) == 1 else Invalid(issues=issues)
 
 
 def _is_forbidden(error: Mapping[str, Any], description: Description) -> bool:
     """A visible field that clients may not write, as opposed to a name that is no field at all."""
     field = description.fields.get(str(error["loc"][0])) if error["loc"] else None
-    return error["type"] == "extra_forbidden" and len(error["loc"]) == 1 and field is not None and field.readable
+    return (
+        error["type"] == "extra_forbidden" and len(error["loc"]) == 1 and field is not None and field.readable
+    )
 
 
 def _forbidden(name: str) -> Issue:
@@ -243,7 +265,9 @@ def _links(request: Request, plan: ReadPlan, *, has_next: bool) -> str:
 
 
 def _page_address(request: Request, limit: int, offset: int) -> str:
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in {"limit", "offset"}]
+    kept = [
+        (name, value) for name, value in request.query_params.multi_items() if name not in {"limit", "offset"}
+    ]
     return f"{_own_address(request)}?{urlencode([*kept, ('limit', limit), ('offset', offset)])}"
 
 
@@ -258,7 +282,9 @@ def _refuse_parameters(request: Request) -> None:
 
 
 def _unknown_parameter(name: str) -> Issue:
-    return Issue("This route takes no such parameter", UnknownParameter.code, "leave it out", parameter=name[:100])
+    return Issue(
+        "This route takes no such parameter", UnknownParameter.code, "leave it out", parameter=name[:100]
+    )
 
 
 def _declared_parameters(request: Request) -> frozenset[str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from splice.description import Field
 from splice.errors import (
+    BodyTooLarge,
     CheckFailed,
     CommitUnknown,
     Conflict,
@@ -26,7 +27,6 @@ from splice.errors import (
     ReferenceMissing,
     StillReferenced,
     TooBusy,
-    BodyTooLarge,
     UnknownField,
     UnknownParameter,
 )
@@ -39,16 +39,47 @@ from splice.schemas import Page
 __all__ = ["documentation", "list_parameters"]
 
 _ANY: Final[tuple[type[Problem], ...]] = (InternalError, TooBusy, DatabaseUnavailable)
-_BODY: Final[tuple[type[Problem], ...]] = (MalformedBody, BodyTooLarge, ContentTypeUnsupported, ForbiddenField)
+_BODY: Final[tuple[type[Problem], ...]] = (
+    MalformedBody,
+    BodyTooLarge,
+    ContentTypeUnsupported,
+    ForbiddenField,
+)
 _WRITE: Final[tuple[type[Problem], ...]] = (NotUnique, ReferenceMissing, CheckFailed, Conflict, CommitUnknown)
 _PROBLEMS: Final[Mapping[Verb, tuple[type[Problem], ...]]] = MappingProxyType(
     {
         "list": (Invalid, UnknownField, *_ANY),
         "read": (NotFound, Invalid, UnknownParameter, *_ANY),
         "create": (*_BODY, Invalid, UnknownField, UnknownParameter, *_WRITE, *_ANY),
-        "replace": (NotFound, PreconditionFailed, *_BODY, Invalid, UnknownField, UnknownParameter, *_WRITE, *_ANY),
-        "update": (NotFound, PreconditionFailed, *_BODY, Invalid, UnknownField, UnknownParameter, *_WRITE, *_ANY),
-        "delete": (NotFound, PreconditionFailed, StillReferenced, Invalid, UnknownParameter, CommitUnknown, *_ANY),
+        "replace": (
+            NotFound,
+            PreconditionFailed,
+            *_BODY,
+            Invalid,
+            UnknownField,
+            UnknownParameter,
+            *_WRITE,
+            *_ANY,
+        ),
+        "update": (
+            NotFound,
+            PreconditionFailed,
+            *_BODY,
+            Invalid,
+            UnknownField,
+            UnknownParameter,
+            *_WRITE,
+            *_ANY,
+        ),
+        "delete": (
+            NotFound,
+            PreconditionFailed,
+            StillReferenced,
+            Invalid,
+            UnknownParameter,
+            CommitUnknown,
+            *_ANY,
+        ),
     }
 )
 _SUMMARIES: Final[Mapping[Verb, str]] = MappingProxyType(
@@ -63,7 +94,9 @@ _SUMMARIES: Final[Mapping[Verb, str]] = MappingProxyType(
 )
 _TAG: Final = MappingProxyType({"description": "Entity tag of the row.", "schema": {"type": "string"}})
 _LOCATION: Final = MappingProxyType({"description": "Path of the new row.", "schema": {"type": "string"}})
-_LINK: Final = MappingProxyType({"description": "The first, previous and next page.", "schema": {"type": "string"}})
+_LINK: Final = MappingProxyType(
+    {"description": "The first, previous and next page.", "schema": {"type": "string"}}
+)
 
 
 def documentation(service: Service, verb: Verb, read: type[BaseModel]) -> dict[str, Any]:
@@ -123,7 +156,10 @@ def _successes(service: Service, verb: Verb) -> dict[int | str, dict[str, Any]]:
     if verb == "create":
         return {201: {"description": "The new row", "headers": {"ETag": tag, "Location": location}}}
     if verb == "replace" and service.description.client_key:
-        return {200: _found(tag), 201: {"description": "The new row", "headers": {"ETag": tag, "Location": location}}}
+        return {
+            200: _found(tag),
+            201: {"description": "The new row", "headers": {"ETag": tag, "Location": location}},
+        }
     return {} if verb == "delete" else {200: _found(tag)}
 
 

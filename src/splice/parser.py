@@ -1,7 +1,7 @@
 """Query string → Query. Knows the grammar, and has never heard of a model.
 
-    parameters = *( field "=" value / field "__eq=" value / "order_by=" ["-"] field *( "," ["-"] field )
-                  / "limit=" rows / "offset=" rows / "count=exact" )
+parameters = *( field "=" value / field "__eq=" value / "order_by=" ["-"] field *( "," ["-"] field )
+/ "limit=" rows / "offset=" rows / "count=exact" )
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ def spell(query: Query) -> list[tuple[str, str]]:
     """The parameters that `parse` reads as this query."""
     spelt = [(condition.parameter, value) for condition in query.conditions for value in condition.values]
     if query.order:
-        spelt.append(("order_by", ",".join(f"-{term.field}" if term.descending else term.field for term in query.order)))
-    for name in ("limit", "offset", "count"):
-        if getattr(query, name) is not None:
-            spelt.append((name, str(getattr(query, name))))
-    return spelt
+        spelt.append(
+            (
+                "order_by",
+                ",".join(f"-{term.field}" if term.descending else term.field for term in query.order),
+            )
+        )
+    settings = (("limit", query.limit), ("offset", query.offset), ("count", query.count))
+    return [*spelt, *((name, str(value)) for name, value in settings if value is not None)]
 
 
 def _split(parameters: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -72,7 +75,9 @@ def _condition(parameter: str, values: tuple[str, ...]) -> Condition:
 def _repeated(settings: Mapping[str, list[str]]) -> Iterable[Issue]:
     for name, values in settings.items():
         if len(values) > 1:
-            yield Issue(f"{name} is given {len(values)} times", "repeated-parameter", "give it once", parameter=name)
+            yield Issue(
+                f"{name} is given {len(values)} times", "repeated-parameter", "give it once", parameter=name
+            )
 
 
 def _rows(settings: Mapping[str, list[str]], name: str, issues: list[Issue]) -> int | None:

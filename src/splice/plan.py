@@ -72,7 +72,9 @@ def readable(description: Description, max_limit: int = MAX_LIMIT) -> Readable:
     return Readable(
         description=description,
         fields=MappingProxyType(fields),
-        adapters=MappingProxyType({name: _text_adapter(description, field) for name, field in fields.items()}),
+        adapters=MappingProxyType(
+            {name: _text_adapter(description, field) for name, field in fields.items()}
+        ),
         default_limit=min(DEFAULT_LIMIT, max_limit),
         max_limit=max_limit,
     )
@@ -107,14 +109,17 @@ def _comparable(field: Field) -> bool:
 
 
 def _text_adapter(description: Description, field: Field) -> TypeAdapter[Any]:
-    return TypeAdapter(value_type(field.type, field.annotation, f"{description.name}.{field.name}").query)
+    types = value_type(field.type, field.annotation, f"{description.name}.{field.name}")
+    return TypeAdapter(types.query)
 
 
 def _bounds(query: Query, model: Readable) -> Iterator[Issue]:
     if query.limit is not None and not 1 <= query.limit <= model.max_limit:
         yield Issue(f"limit should lie between 1 and {model.max_limit}", "out-of-range", parameter="limit")
     if (query.offset or 0) > MAX_OFFSET:
-        yield Issue(f"offset should be at most {MAX_OFFSET}", "out-of-range", "filter the rows", parameter="offset")
+        yield Issue(
+            f"offset should be at most {MAX_OFFSET}", "out-of-range", "filter the rows", parameter="offset"
+        )
     if sum(len(condition.values) for condition in query.conditions) > MAX_VALUES:
         yield Issue(f"at most {MAX_VALUES} values can be compared in one query", "too-many-values")
 

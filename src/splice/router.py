@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from fastapi.params import Depends as DependsParameter
 from fastapi.routing import APIRoute
@@ -19,15 +17,18 @@ from pydantic import BaseModel, WrapValidator
 from sqlalchemy.orm import Session
 
 from splice import operations
+from splice.checks import check_create, check_decimals, say_what_is_private
 from splice.database import Database, call_hook, run_on
 from splice.description import Description, describe
 from splice.errors import SetupError
 from splice.handlers import HANDLERS, VERBS, Service, Verb, answer_options, query_of
+from splice.hooks import Change, Hook, Hooks
 from splice.openapi import documentation
-from splice.operations import EntityShape, Hooks, RowAnswer, RowShape, Shape, Subject
+from splice.operations import RowAnswer, Subject
 from splice.plan import MAX_LIMIT, plan_read, readable
 from splice.routes import ResourceRoute, settled
 from splice.schemas import derive, row_serializer
+from splice.shapes import EntityShape, RowShape, Shape
 from splice.terms import Query
 from splice.values import value_type
 
@@ -35,15 +36,11 @@ __all__ = ["MAX_BODY_BYTES", "Resource"]
 
 M = TypeVar("M")
 HookT = TypeVar("HookT", bound=Callable[..., Any])
-SessionDependency: TypeAlias = Callable[..., Any]
+SessionDependency: TypeAlias = Callable[..., Any] | DependsParameter
 
 MAX_BODY_BYTES: Final = 1_048_576
 """Largest body of a route on a Resource unless `max_body_size=` says otherwise, in bytes."""
 
-SQLITE_DECIMAL_DIGITS: Final = 15
-"""SQLite keeps a Numeric as a double."""
-
-_LOGGER: Final = logging.getLogger("splice")
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNREAD: Final = WrapValidator(lambda value, _handler: value)
@@ -88,7 +85,7 @@ class Resource(APIRouter, Generic[M]):
         SetupError: The model cannot be served as it is; the message holds the fix.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the whole public surface of a resource
         self,
         model: type[M],
         db: Database | None = None,
@@ -105,7 +102,7 @@ class Resource(APIRouter, Generic[M]):
     ) -> None:
         self.model = model
         self.description = describe(model, marks)
-        _check_decimals(self.description, db)
+        check_decimals(self.description, db)
         schemas = derive(self.description)
         self.Read: type[BaseModel] = read or schemas.Read
         self.Create: type[BaseModel] = create or schemas.Create
@@ -136,13 +133,13 @@ class Resource(APIRouter, Generic[M]):
         self._generate()
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """Declare a route of your own; it comes before the generated ones and replaces those of its method and shape."""
+        """Declare a route of your own; it comes before the generated ones, and replaces those of its shape."""
         super().add_api_route(path, settled(endpoint), **options)
-        route = cast(APIRoute, self.routes[-1])
+        route = cast("APIRoute", self.routes[-1])
         self._generated = [other for other in self._generated if not _replaces(route, other)]
         self._put_generated_last()
 
-    def include_router(self, router: APIRouter, **options: Any) -> None:  # type: ignore[override]  # forwards every option
+    def include_router(self, router: APIRouter, **options: Any) -> None:
         """Include another router below this one; its routes come before the generated ones."""
         super().include_router(router, **options)
         self._put_generated_last()
@@ -156,7 +153,9 @@ class Resource(APIRouter, Generic[M]):
 
     def find(self, session: Session, query: Query | None = None) -> list[M]:
         """The rows of one page as entities."""
-        return operations.find_entities(session, self._subject, plan_read(query or Query(), self._service.readable))
+        return operations.find_entities(
+            session, self._subject, plan_read(query or Query(), self._service.readable)
+        )
 
     def read(self, session: Session, *key: Any) -> M:
         """One row as an entity.
@@ -164,15 +163,19 @@ class Resource(APIRouter, Generic[M]):
         Raises:
             NotFound: No row has this key.
         """
-        return cast(M, operations.get_entity(session, self._subject, key))
+        return cast("M", operations.get_entity(session, self._subject, key))
 
     def replace(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> M:
         """Replace a row, as in PUT; flushes, and leaves the commit to you."""
-        return self._fresh(session, operations.replace(session, self._subject, key, _validated(self.Replace, values)))
+        return self._fresh(
+            session, operations.replace(session, self._subject, key, _validated(self.Replace, values))
+        )
 
     def update(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> M:
         """Change a row, as in PATCH; flushes, and leaves the commit to you."""
-        return self._fresh(session, operations.update(session, self._subject, key, _validated(self.Update, values)))
+        return self._fresh(
+            session, operations.update(session, self._subject, key, _validated(self.Update, values))
+        )
 
     def remove(self, session: Session, *key: Any) -> None:
         """Delete a row, as in DELETE; flushes, and leaves the commit to you."""
@@ -207,7 +210,7 @@ class Resource(APIRouter, Generic[M]):
     def after_commit(self, hook: HookT) -> HookT:
         """Run `hook(change)` once the write is committed: the place for effects outside the database.
 
-        `change` is a `splice.operations.Change`: plain values. A hook that fails is logged; the answer stands.
+        `change` is a `splice.hooks.Change`: plain values. A hook that fails is logged; the answer stands.
         """
         self._hook(self._hooks.after_commit, _without_session(hook))
         return hook
@@ -219,9 +222,9 @@ class Resource(APIRouter, Generic[M]):
             SetupError: The message holds the fix.
         """
         if "create" in self._verbs and not self._hooks.before_create:
-            _check_create(self.description, self._own_create)
+            check_create(self.description, self._own_create)
 
-    def _hook(self, hooks: list[operations.Hook], hook: HookT) -> HookT:
+    def _hook(self, hooks: list[Hook], hook: HookT) -> HookT:
         if inspect.iscoroutinefunction(hook) and self._db is not None and not self._db.is_async:
             raise SetupError(
                 f"{hook.__qualname__} is an async hook, but this Database has a synchronous driver; write it as `def`, "
@@ -239,7 +242,7 @@ class Resource(APIRouter, Generic[M]):
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[Any]:
             self.check()
-            _say_what_is_private(self.description)
+            say_what_is_private(self.description)
             async with AsyncExitStack() as stack:
                 yield await stack.enter_async_context(given(app)) if given else None
 
@@ -261,8 +264,10 @@ class Resource(APIRouter, Generic[M]):
             self._add_generated(path, answer_options, "OPTIONS", include_in_schema=False)
 
     def _add_generated(self, path: str, endpoint: Callable[..., Any], method: str, **options: Any) -> None:
-        super().add_api_route(path, endpoint, methods=[method], route_class_override=_GeneratedRoute, **options)
-        self._generated.append(cast(APIRoute, self.routes[-1]))
+        super().add_api_route(
+            path, endpoint, methods=[method], route_class_override=_GeneratedRoute, **options
+        )
+        self._generated.append(cast("APIRoute", self.routes[-1]))
 
     def _path(self, verb: Verb) -> str:
         if verb in {"list", "create"}:
@@ -273,8 +278,12 @@ class Resource(APIRouter, Generic[M]):
         """A function with the signature that FastAPI reads; the names begin with `_`, which no field in a path does."""
         keys = [field.name for field in self.description.key if f"{{{field.name}}}" in path]
 
-        async def endpoint(_request: Request, _response: Response, _session: Any, _body: Any = None, **key: Any) -> Response:
-            answer = await HANDLERS[verb](self._service, _request, _session, tuple(key[name] for name in keys))
+        async def endpoint(
+            _request: Request, _response: Response, _session: Any, _body: Any = None, **key: Any
+        ) -> Response:
+            answer = await HANDLERS[verb](
+                self._service, _request, _session, tuple(key[name] for name in keys)
+            )
             # What dependencies have set on FastAPI's injected response belongs to the answer.
             answer.headers.raw.extend(_response.headers.raw)
             return answer
@@ -308,7 +317,9 @@ class Resource(APIRouter, Generic[M]):
         return query
 
 
-def _signed(function: Callable[..., Any], name: str, parameters: Sequence[inspect.Parameter]) -> Callable[..., Any]:
+def _signed(
+    function: Callable[..., Any], name: str, parameters: Sequence[inspect.Parameter]
+) -> Callable[..., Any]:
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # FastAPI reads it
     function.__name__ = name
     return function
@@ -325,12 +336,16 @@ def _key_parameters(description: Description, names: Sequence[str]) -> Iterator[
         yield _keyword(name, Annotated[types.query, Path(description=field.doc)])
 
 
-def _session_dependency(model: type[Any], db: Database | None, session: SessionDependency | None) -> DependsParameter:
+def _session_dependency(
+    model: type[Any], db: Database | None, session: SessionDependency | None
+) -> DependsParameter:
     if (db is None) == (session is None):
-        raise SetupError(f"Resource({model.__name__}, …) needs either a Database or session=, a dependency that yields one")
+        raise SetupError(
+            f"Resource({model.__name__}, …) needs either a Database or session=, a dependency that yields one"
+        )
     if db is not None:
-        return cast(DependsParameter, db.session)
-    return session if isinstance(session, DependsParameter) else cast(DependsParameter, Depends(session))
+        return db.session
+    return session if isinstance(session, DependsParameter) else Depends(session)
 
 
 def _checked_verbs(only: Iterable[Verb], *, own_update: bool) -> tuple[Verb, ...]:
@@ -342,7 +357,12 @@ def _checked_verbs(only: Iterable[Verb], *, own_update: bool) -> tuple[Verb, ...
 
 
 def _subject(
-    description: Description, db: Database | None, hooks: Hooks, read: type[BaseModel] | None, *, own_create: bool
+    description: Description,
+    db: Database | None,
+    hooks: Hooks,
+    read: type[BaseModel] | None,
+    *,
+    own_create: bool,
 ) -> Subject:
     serializer = row_serializer(description)
     shape: Shape = RowShape(serializer) if read is None else EntityShape.of(read, description.model)
@@ -352,54 +372,7 @@ def _subject(
     return Subject(description, shape, serializer, hooks, tables, generated_create=not own_create)
 
 
-def _check_decimals(description: Description, db: Database | None) -> None:
-    if db is None or db.dialect != "sqlite":
-        return
-    for field in description.fields.values():
-        if isinstance(field.type, sa.Numeric) and field.type.asdecimal and not isinstance(field.type, sa.Float):
-            if (field.type.precision or SQLITE_DECIMAL_DIGITS + 1) > SQLITE_DECIMAL_DIGITS:
-                raise SetupError(
-                    f"{description.name}.{field.name} is a Numeric of more than {SQLITE_DECIMAL_DIGITS} digits, which "
-                    f"SQLite would store inexactly; use Numeric({SQLITE_DECIMAL_DIGITS}, …) or less, or another database"
-                )
-
-
-def _check_create(description: Description, own: type[BaseModel] | None) -> None:
-    if own is None:
-        _check_private(description)
-    else:
-        _check_own_create(description, own)
-
-
-def _check_private(description: Description) -> None:
-    for field in description.fields.values():
-        supplied = field.creatable or field.nullable or field.has_python_default or field.has_server_default
-        if not supplied and field is not description.version and isinstance(field.column, sa.Column):
-            raise SetupError(
-                f"{description.name}.{field.name} is required but clients may not write it, so no row could be created; "
-                "give it a default, fill it in a before_create hook, take it from a create= model, or leave 'create' out "
-                "of only="
-            )
-
-
-def _check_own_create(description: Description, create: type[BaseModel]) -> None:
-    unused = [name for name, info in create.model_fields.items() if (info.alias or name) not in description.fields]
-    if unused:
-        raise SetupError(
-            f"{create.__name__} has fields that {description.name} does not: {', '.join(unused)}; use them in a "
-            "before_create hook, or remove them"
-        )
-
-
-def _say_what_is_private(description: Description) -> None:
-    names = [field.name for field in description.fields.values() if field.guessed_private]
-    if names:
-        _LOGGER.warning(
-            "%s: %s looks secret and is private; mark it to say otherwise", description.name, ", ".join(names)
-        )
-
-
-def _bridged(hook: Callable[..., Any]) -> operations.Hook:
+def _bridged(hook: Callable[..., Any]) -> Hook:
     """The hook as synchronous code calls it, whichever kind it is."""
 
     def bridged(session: Session, *arguments: Any) -> None:
@@ -411,11 +384,15 @@ def _bridged(hook: Callable[..., Any]) -> operations.Hook:
 def _without_session(hook: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(hook):
 
-        async def awaited(_session: Any, change: operations.Change) -> None:
+        async def awaited(_session: Any, change: Change) -> None:
             await hook(change)
 
         return functools.wraps(hook)(awaited)
     return functools.wraps(hook)(lambda _session, change: hook(change))
+
+
+def _validated(model: type[BaseModel], values: BaseModel | Mapping[str, Any]) -> BaseModel:
+    return values if isinstance(values, BaseModel) else model.model_validate(values)
 
 
 def _shape_of(route: APIRoute) -> str:
@@ -425,4 +402,8 @@ def _shape_of(route: APIRoute) -> str:
 def _replaces(own: APIRoute, generated: APIRoute) -> bool:
     if _shape_of(own) != _shape_of(generated):
         return False
-    return any(method in own.methods or (method == "HEAD" and "GET" in own.methods) for method in generated.methods)
+    methods = set(own.methods or ())
+    # HEAD has to answer what GET would.
+    return not methods.isdisjoint(generated.methods or ()) or (
+        "GET" in methods and generated.methods == {"HEAD"}
+    )

@@ -67,8 +67,8 @@ class ResourceRoute(APIRoute):
 def settled(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """The same endpoint, whose returned entities are flushed and refreshed before they are serialised.
 
-    FastAPI serialises before the unit of work ends, so before its flush: without this, a new row would be sent without its
-    key, and a changed one without what the database makes of it.
+    FastAPI serialises before the unit of work ends, so before its flush: without this, a new row would be sent without
+    its key, and a changed one without what the database makes of it.
     """
     if inspect.isgeneratorfunction(endpoint) or inspect.isasyncgenfunction(endpoint):
         return endpoint
@@ -88,7 +88,7 @@ def settled(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 async def _settle(result: Any) -> None:
     entities = [entity for entity in _entities(result) if _is_unsettled(entity)]
     if entities:
-        session = cast(Session, object_session(entities[0]))
+        session = cast("Session", object_session(entities[0]))
         await run_on(async_session(session) or session, lambda inner: _write_out(inner, entities))
 
 

@@ -1,7 +1,7 @@
 """Description → Pydantic models, with every limit of the columns, and the serialisers that write rows as JSON.
 
-Four models, since four rules differ: what is shown, what POST takes, what PATCH takes (all absent or valid, never null by
-accident) and what PUT takes (visible read-only fields are accepted and ignored, as clients send back what they got).
+Four models, since four rules differ: what is shown, what POST takes, what PATCH takes (all absent or valid, never null
+by accident) and what PUT takes (visible read-only fields are accepted and ignored: clients send back what they got).
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NotRequired, TypeAlias, TypeVar
 
 from pydantic import MISSING, BaseModel, ConfigDict, TypeAdapter, create_model
 from pydantic import Field as Described
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from splice.description import Description, Field
 from splice.values import ValueType, value_type
@@ -32,7 +32,9 @@ class Page(BaseModel, Generic[T]):
     """A page of rows; `total` counts all rows that match, and is there only when it was asked for."""
 
     items: list[T]
-    total: int | MISSING = Described(default=MISSING, ge=0, description="All rows that match; only with `count=exact`.")
+    total: int | MISSING = Described(
+        default=MISSING, ge=0, description="All rows that match; only with `count=exact`."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,10 @@ class RowSerializer:
     """Rows → JSON, without a model instance a row; exactly Pydantic's format."""
 
     def __init__(self, types: Mapping[str, Any]) -> None:
-        row = TypedDict("row", dict(types))  # type: ignore[operator]  # the functional form, from values
-        page = TypedDict("page", {"items": list[row], "total": NotRequired[int]})  # type: ignore[valid-type]  # as above
+        # A checker wants a literal dictionary here; these are known at start only.
+        typed_dict: Any = TypedDict
+        row = typed_dict("row", dict(types))
+        page = typed_dict("page", {"items": list[row], "total": NotRequired[int]})
         self._row = TypeAdapter(row).serializer
         self._page = TypeAdapter(page).serializer
 
@@ -72,9 +76,13 @@ def derive(description: Description) -> Schemas:
     Raises:
         SetupError: A column that clients may see or write has a type that cannot be mapped.
     """
-    types = {field.name: _type_of(description, field) for field in description.fields.values() if _visible(field)}
+    types = {
+        field.name: _type_of(description, field) for field in description.fields.values() if _visible(field)
+    }
     return Schemas(
-        Read=_model(description, "Read", _READ, {f.name: _shown(f, types[f.name]) for f in description.readable}),
+        Read=_model(
+            description, "Read", _READ, {f.name: _shown(f, types[f.name]) for f in description.readable}
+        ),
         Create=_model(description, "Create", _STRICT, _creatable(description, types)),
         Update=_model(description, "Update", _STRICT, _updatable(description, types)),
         Replace=_model(description, "Replace", _STRICT, _replaceable(description, types)),
@@ -83,7 +91,9 @@ def derive(description: Description) -> Schemas:
 
 def row_serializer(description: Description) -> RowSerializer:
     """The serialiser of rows keyed by field name, private fields left out."""
-    return RowSerializer({field.name: _nullable(field, _type_of(description, field).read) for field in description.readable})
+    return RowSerializer(
+        {field.name: _nullable(field, _type_of(description, field).read) for field in description.readable}
+    )
 
 
 def new_values(body: BaseModel, *, generated: bool) -> dict[str, Any]:
@@ -115,7 +125,9 @@ def _type_of(description: Description, field: Field) -> ValueType:
     return value_type(field.type, field.annotation, f"{description.name}.{field.name}")
 
 
-def _model(description: Description, role: str, config: ConfigDict, fields: Mapping[str, Definition]) -> type[BaseModel]:
+def _model(
+    description: Description, role: str, config: ConfigDict, fields: Mapping[str, Definition]
+) -> type[BaseModel]:
     # A field may be called like a method of BaseModel (`json`, `copy`): it gets a Python name of its own, and an alias.
     definitions = {f"{name}_" if hasattr(BaseModel, name) else name: value for name, value in fields.items()}
     for name, (_, info) in definitions.items():
@@ -150,18 +162,24 @@ def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict
 
 
 def _updatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
-    return {field.name: _maybe_absent(field, types) for field in description.fields.values() if field.updatable}
+    return {
+        field.name: _maybe_absent(field, types) for field in description.fields.values() if field.updatable
+    }
 
 
 def _replaceable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
-    return {field.name: _replacement(field, types) for field in description.fields.values() if _visible(field)}
+    return {
+        field.name: _replacement(field, types) for field in description.fields.values() if _visible(field)
+    }
 
 
 def _replacement(field: Field, types: Mapping[str, ValueType]) -> Definition:
     if field.updatable:
         return _required(field, types) if needed_on_replace(field) else _optional(field, types)
     annotation = _nullable(field, types[field.name].read)
-    return annotation | MISSING, Described(default=MISSING, description=field.doc, json_schema_extra={"readOnly": True})
+    return annotation | MISSING, Described(
+        default=MISSING, description=field.doc, json_schema_extra={"readOnly": True}
+    )
 
 
 def needed_on_replace(field: Field) -> bool:

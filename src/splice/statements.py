@@ -69,14 +69,18 @@ def children_of(relation: Relation, parent: Mapping[str, Any]) -> sa.Select[Any]
     return sa.select(sa.exists().where(*(remote == parent[local] for remote, local in pairs)))
 
 
-def parent_of(description: Description, constraint: Constraint, values: Mapping[str, Any]) -> sa.Select[Any] | None:
+def parent_of(
+    description: Description, constraint: Constraint, values: Mapping[str, Any]
+) -> sa.Select[Any] | None:
     """Whether the row exists that a foreign key asks for; None where one part of the key is NULL."""
     wanted = [values.get(name) for name in constraint.fields]
     if not wanted or any(value is None for value in wanted):
         return None
     columns = [description.fields[name].column for name in constraint.fields]
     targets = [next(iter(column.foreign_keys)).column for column in columns]
-    return sa.select(sa.exists().where(*(target == value for target, value in zip(targets, wanted, strict=True))))
+    return sa.select(
+        sa.exists().where(*(target == value for target, value in zip(targets, wanted, strict=True)))
+    )
 
 
 def _page(statement: sa.Select[Any], plan: ReadPlan, dialect: str) -> sa.Select[Any]:

@@ -1,7 +1,7 @@
 """Column types as Pydantic types that hold exactly their values.
 
 Three spellings of each: `write` for bodies (strict, with every limit of the column and of the annotation), `read` for
-answers (no limits: what is stored is shown), `query` for text in a query string or path (lax, the column's limits only).
+answers (no limits: what is stored is shown), `query` for text in a query string or path (lax, the column's limits).
 """
 
 from __future__ import annotations
@@ -38,9 +38,14 @@ MAX_NUMBER_DIGITS: Final = 15
 MAX_JSON_DEPTH: Final = 64
 """Nesting of arrays and objects in one JSON column."""
 
-_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001  # where SQLAlchemy stores intervals from, on databases without any
+# SQLAlchemy stores an interval as a moment after 1970 where the database has no such type.
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SHORTEST: Final = dt.datetime(1, 1, 1, tzinfo=dt.UTC) - _EPOCH
+_LONGEST: Final = dt.datetime(9999, 12, 31, tzinfo=dt.UTC) - _EPOCH
 _NO_NUL_PATTERN: Final = r"^[^\x00]*$"
-_NAIVE_PATTERN: Final = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
+_NAIVE_PATTERN: Final = (
+    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
+)
 _TIME_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
 _BASE64_PATTERN: Final = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
@@ -93,7 +98,11 @@ class _Plain:
 def _annotated(plain: _Plain, given: Annotation) -> ValueType:
     core, metadata = _split(given)
     python = plain.python if core is None or _same(core, plain.python) else core
-    bounds = [*_column_bounds(plain, metadata), *_column_length(plain, metadata), *_column_pattern(plain, metadata)]
+    bounds = [
+        *_column_bounds(plain, metadata),
+        *_column_length(plain, metadata),
+        *_column_pattern(plain, metadata),
+    ]
     column_bounds = [*_column_bounds(plain, ()), *_column_pattern(plain, ()), *plain.query_limits]
     return ValueType(
         write=_join(python, [*metadata, *bounds, *plain.limits]),
@@ -106,20 +115,21 @@ def _decorated(given: Annotation, owner: str) -> ValueType:
     if given is None:
         raise SetupError(
             f"{owner} is a TypeDecorator without an annotation, so its Python type is unknown; write "
-            f"`{owner.split('.')[-1]}: Mapped[<type>] = mapped_column(…)`, or mark it private"
+            f"`{owner.rsplit('.', maxsplit=1)[-1]}: Mapped[<type>] = mapped_column(…)`, or mark it private"
         )
     return ValueType(write=given, read=given, query=given)
 
 
 def _split(annotation: Annotation) -> tuple[Annotation, tuple[Any, ...]]:
-    if get_origin(annotation) is Annotated:
+    origin: Any = get_origin(annotation)
+    if origin is Annotated:
         core, *metadata = get_args(annotation)
         return core, tuple(metadata)
     return annotation, ()
 
 
 def _join(core: Annotation, metadata: Sequence[Any]) -> Annotation:
-    return Annotated[(core, *metadata)] if metadata else core  # type: ignore[return-value]  # built from values
+    return Annotated[(core, *metadata)] if metadata else core
 
 
 def _without_none(annotation: Annotation) -> Annotation:
@@ -191,7 +201,13 @@ def _decimal(type_: Any, _owner: str) -> _Plain:
     shape = [Limit(max_digits=digits, decimal_places=places or 0)] if digits else []
     return _Plain(
         Decimal,
-        limits=(Limit(allow_inf_nan=False), *shape, BeforeValidator(_exact_decimal), AfterValidator(_no_negative_zero), schema),
+        limits=(
+            Limit(allow_inf_nan=False),
+            *shape,
+            BeforeValidator(_exact_decimal),
+            AfterValidator(_no_negative_zero),
+            schema,
+        ),
         read=Decimal,
         query_limits=(Limit(allow_inf_nan=False), AfterValidator(_bounded_exponent)),
     )
@@ -240,7 +256,7 @@ def _no_negative_zero(value: Any) -> Any:
 
 
 def _bounded_exponent(value: Decimal) -> Decimal:
-    if abs(value.adjusted()) > 1000:  # noqa: PLR2004  # beyond every database's NUMERIC
+    if abs(value.adjusted()) > 1000:  # beyond every database's NUMERIC
         raise PydanticCustomError("decimal_range", "Input should be within the range of a decimal column")
     return value
 
@@ -274,7 +290,9 @@ def _uuid(type_: Any, _owner: str) -> _Plain:
     if type_.as_uuid:
         return _Plain(uuid.UUID)
     canonical = AfterValidator(lambda value: str(uuid.UUID(value)))
-    return _Plain(str, limits=(Limit(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), canonical))
+    return _Plain(
+        str, limits=(Limit(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), canonical)
+    )
 
 
 def _datetime(type_: Any, _owner: str) -> _Plain:
@@ -296,7 +314,9 @@ def _to_utc(value: dt.datetime) -> dt.datetime:
     try:
         return value.astimezone(dt.UTC)
     except OverflowError:
-        raise PydanticCustomError("datetime_range", "Input should lie between the years 1 and 9999 in UTC") from None
+        raise PydanticCustomError(
+            "datetime_range", "Input should lie between the years 1 and 9999 in UTC"
+        ) from None
 
 
 def _as_utc(value: Any) -> Any:
@@ -324,7 +344,7 @@ def _time(type_: Any, _owner: str) -> _Plain:
 
 
 def _interval(_type: TypeEngine[Any], _owner: str) -> _Plain:
-    return _Plain(dt.timedelta, lower=dt.datetime.min - _EPOCH, upper=dt.datetime.max - _EPOCH)
+    return _Plain(dt.timedelta, lower=_SHORTEST, upper=_LONGEST)
 
 
 def _binary(type_: Any, _owner: str) -> _Plain:
