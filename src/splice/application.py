@@ -213,13 +213,13 @@ def _answer_to_http(error: HTTPException, scope: Scope) -> Answer:
 def _meaning(error: HTTPException, scope: Scope) -> Problem | None:
     match error.status_code, error.detail:
         case 400, "There was an error parsing the body":
-            return MalformedBody("the body cannot be read", hint="send one JSON value, in UTF-8")
+            return MalformedBody("The body cannot be read", hint="send one JSON value, in UTF-8")
         case 404, "Not Found" if isinstance(scope.get("endpoint"), _UNROUTED):
-            return RouteNotFound("nothing is served at this path")
+            return RouteNotFound("Nothing is served at this path")
         case 405, "Method Not Allowed" if scope["method"] not in _allowed(scope):
             return MethodNotAllowed(f"{scope['method']} is not allowed here")
         case 413, "Content Too Large" | "Request Entity Too Large":
-            return BodyTooLarge("the body is larger than this service accepts")
+            return BodyTooLarge("The body is larger than this service accepts")
         case 500, "Internal Server Error":
             return InternalError()
     return None
@@ -404,8 +404,8 @@ class _Outgoing:
             await self.pass_on(message)
 
     def _is_plain(self, status: int, body: bytes) -> bool:
-        # A function that answers in these words means them; the body limit speaks in its stead.
-        unrouted = status == 413 or isinstance(self._scope.get("endpoint"), _UNROUTED)
+        # A function that answers in these words means them; only 413 and 500 are said in its stead.
+        unrouted = status in {413, 500} or isinstance(self._scope.get("endpoint"), _UNROUTED)
         return unrouted and any(body == text or body.startswith(text + b" ") for text in self._texts[status])
 
     async def _rewrite(self, start: Message, body: bytes) -> None:
@@ -486,7 +486,7 @@ _FRESH: Final = {"Cache-Control": "no-store"}
 async def _explain_problem(request: Request) -> Response:
     explained = explain(request.path_params["code"])
     if explained is None:
-        return render(NotFound("there is no problem type of this name"), request.scope)
+        return render(NotFound("There is no problem type of this name"), request.scope)
     accepted = request.headers.get("accept", "")
     if "json" in accepted and "text/html" not in accepted:
         return JSONResponse(explained)

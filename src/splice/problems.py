@@ -271,7 +271,7 @@ def _is_unreadable(error: Mapping[str, Any]) -> bool:
 
 def _unreadable(loc: Sequence[str | int]) -> MalformedBody:
     place = f" from character {loc[1]} on" if len(loc) > 1 else ""
-    return MalformedBody(f"the body is not JSON{place}", hint="send one JSON value, in UTF-8")
+    return MalformedBody(f"The body is not JSON{place}", hint="send one JSON value, in UTF-8")
 
 
 def _invalid(issues: Sequence[Issue]) -> Invalid:
@@ -296,9 +296,9 @@ def _issue_of(error: Mapping[str, Any], body: Any) -> Issue:
     if part == "header":
         return Issue(_message(error), _code(error), header=name)
     if part == "cookie":
-        return Issue(f"cookie {name!r}: {_message(error)}", _code(error), header="Cookie")
+        return Issue(f"Cookie {name!r}: {_message(error)}", _code(error), header="Cookie")
     if error["type"] == "extra_forbidden":
-        return Issue(f"there is no parameter {name!r}", UnknownParameter.code, parameter=name)
+        return Issue(f"There is no parameter {name!r}", UnknownParameter.code, parameter=name)
     return Issue(_message(error), _code(error), parameter=name)
 
 
@@ -306,7 +306,7 @@ def _body_issue(error: Mapping[str, Any], loc: Sequence[str | int], body: Any, n
     path = list(_path(loc, body, error["type"]))
     pointer = "".join(f"/{_escape(part)}" for part in path)
     if error["type"] == "missing" and not path:
-        return Issue("a JSON body is required", "missing", pointer="")
+        return Issue("A JSON body is required", "missing", pointer="")
     if error["type"] == "extra_forbidden":
         return _unknown_field(str(path[-1]) if path else "", pointer, names if len(path) == 1 else ())
     hint = "send it with Content-Type: application/json" if isinstance(body, bytes) and not path else None
@@ -316,7 +316,7 @@ def _body_issue(error: Mapping[str, Any], loc: Sequence[str | int], body: Any, n
 def _unknown_field(name: str, pointer: str, names: Sequence[str]) -> Issue:
     near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else None
-    return Issue(f"there is no field {name!r}", UnknownField.code, hint, pointer=pointer)
+    return Issue(f"There is no field {name!r}", UnknownField.code, hint, pointer=pointer)
 
 
 def _path(loc: Sequence[str | int], body: Any, kind: str) -> Iterator[str | int]:
