@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -320,7 +320,6 @@ def _guard(app: FastAPI, installation: Installation) -> None:
     app.build_middleware_stack = build_middleware_stack  # type: ignore[method-assign]
 
 
-# A ServerErrorMiddleware in name only: OpenTelemetry's instrumentation takes nothing else for the outside of a stack.
 class Guard(ServerErrorMiddleware):
     """Stands outside of everything else: whatever happens, the client gets one whole answer, and the log one entry.
 
@@ -328,16 +327,21 @@ class Guard(ServerErrorMiddleware):
     requests share. One that comes when the answer has begun goes on to the server, which can only break it off.
     """
 
-    def __init__(self, app: ASGIApp, installation: Installation, *, debug: bool) -> None:
-        super().__init__(app, debug=debug)
+    def __init__(self, stack: ASGIApp, installation: Installation, *, debug: bool) -> None:
+        if type(stack) is ServerErrorMiddleware:
+            # It takes that one's place: OpenTelemetry's instrumentation takes the outermost middleware apart.
+            super().__init__(stack.app, stack.handler, stack.debug)
+        else:
+            super().__init__(stack)
         self._installation = installation
+        self._has_debug_page = debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         outer = begin_exchange(scope, self._installation.problems, self._installation.renderer)
-        outgoing = _Outgoing(scope, send, debug=self.debug)
+        outgoing = _Outgoing(scope, send, has_debug_page=self._has_debug_page)
         try:
             failure = await self._run(scope, receive, outgoing)
             if failure is not None:
@@ -347,7 +351,7 @@ class Guard(ServerErrorMiddleware):
 
     async def _run(self, scope: Scope, receive: Receive, outgoing: _Outgoing) -> Exception | None:
         try:
-            await self.app(scope, receive, outgoing)
+            await super().__call__(scope, receive, outgoing)
         except Exception as error:  # noqa: BLE001  # that is what a guard is for
             return error
         return None
@@ -377,13 +381,13 @@ def _fit_for_servers(error: Exception, scope: Scope) -> Exception:
 class _Outgoing:
     """An answer on its way out: takes the request id along, and turns a plain text of Starlette's into a document."""
 
-    def __init__(self, scope: Scope, send: Send, *, debug: bool) -> None:
+    def __init__(self, scope: Scope, send: Send, *, has_debug_page: bool) -> None:
         self.begun = False
         self.complete = False
         self._scope = scope
         self._send = send
         # The debug page is a plain text for clients that are no browsers.
-        self._texts = {**_TEXTS, 500: ()} if debug else _TEXTS
+        self._texts = {**_TEXTS, 500: ()} if has_debug_page else _TEXTS
         self._held: Message | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -446,14 +450,21 @@ _TEXTS: Final[Mapping[int, Sequence[bytes]]] = {
 
 
 def _add_routes(app: FastAPI, installation: Installation) -> None:
-    """Put the routes of the installation before those of the application, save where one has the same path.
+    """Add the routes of the installation, save where the application has one of the same path.
 
-    This waits until the application starts: before that nobody knows its routes. Ours come first since a route of its
-    own for all paths, such as static files at `/`, would hide them.
+    This waits until the application starts: before that nobody knows its routes.
     """
     taken = {_shape(route.path) for route in iter_route_contexts(app.routes)}
     routes = [*_own_routes(installation), *(_take_over_docs(app) if installation.offline_docs else ())]
-    app.router.routes[:0] = [route for route in routes if _shape(route.path) not in taken]
+    for route in routes:
+        if _shape(route.path) not in taken:
+            # Last costs other requests nothing; but a route for all paths, such as static files at `/`, would hide it.
+            app.router.routes.insert(0 if _is_hidden(app, route) else len(app.router.routes), route)
+
+
+def _is_hidden(app: FastAPI, route: Route) -> bool:
+    scope = {"type": "http", "method": "GET", "path": route.path, "root_path": "", "headers": []}
+    return any(other.matches({**scope})[0] is Match.FULL for other in app.router.routes)
 
 
 def _shape(path: str | None) -> str:

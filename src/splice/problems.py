@@ -9,13 +9,13 @@ import copy
 import http
 import inspect
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from html import escape
 from typing import Any, Final, TypeAlias
-from uuid import uuid4
 
 from fastapi.routing import iter_route_contexts
 from pydantic_core import to_json
@@ -131,7 +131,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope.get("headers", ()):
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def render(problem: Problem | Answer, scope: Scope) -> Response:
