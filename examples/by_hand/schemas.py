@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel
 
-# The range of an INTEGER column: PostgreSQL's drivers raise on a larger number, which would be a 500.
+# The range of an INTEGER column. asyncpg raises on a larger number, sqlite3 beyond 64 bits: each would be a 500.
 UserId = Annotated[int, Path(ge=-(2**31), lt=2**31)]
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,13 +63,18 @@ class Service:
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
 
+    def call_each_method(self, path: str) -> list[Response]:
+        """The answers of the three routes that address one user."""
+        replaced = self.client.put(path, json={"name": "Ada", "email": "ada@example.org"})
+        return [self.client.get(path), replaced, self.client.delete(path)]
+
 
 @contextmanager
 def started(name: str, folder: Path, url: str) -> Iterator[Service]:
-    """Serve one of the apps in `folder` until the end of the block."""
+    """Serve one of the apps in `folder` until the end of the block; what it raises is a 500, as for clients."""
     with imported(name, folder, url) as module:
         witness = Witness(module.app, witness_engine(url))
-        with TestClient(witness) as client:
+        with TestClient(witness, raise_server_exceptions=False) as client:
             yield Service(client, witness)
 
 
