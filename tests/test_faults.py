@@ -393,7 +393,7 @@ def test_a_combination_is_told_from_a_single_field():
     """A composite constraint gives one issue for each field, and a sentence about all of them."""
     problem = translate(sqlite3.IntegrityError("UNIQUE constraint failed: rooms.floor, rooms.wing"), TABLES)
 
-    assert problem.detail == "this combination of floor and wing is already taken"
+    assert problem.detail == "This combination of floor and wing is already taken"
 
 
 def test_postgresql_shortens_the_longer_part_of_a_name():
@@ -412,22 +412,22 @@ def test_postgresql_shortens_the_longer_part_of_a_name():
     [
         (
             from_asyncpg("23514", constraint_name="rooms_check", table_name="rooms"),
-            "a rule about low and high is not met",
+            "A rule about low and high is not met",
             ["/low", "/high"],
         ),
         (
             pymysql.err.OperationalError(4025, "CONSTRAINT `CONSTRAINT_1` failed for `t`.`rooms`"),
-            "a rule about low and high is not met",
+            "A rule about low and high is not met",
             ["/low", "/high"],
         ),
         (
             wrapped(sqlite3.IntegrityError("CHECK constraint failed: low < high"), "INSERT INTO rooms (id)"),
-            "a rule about low and high is not met",
+            "A rule about low and high is not met",
             ["/low", "/high"],
         ),
         (
             from_asyncpg("23514", constraint_name="rooms_floor_check", table_name="rooms"),
-            "a rule about floor is not met",
+            "A rule about floor is not met",
             ["/floor"],
         ),
         (
@@ -437,7 +437,7 @@ def test_postgresql_shortens_the_longer_part_of_a_name():
         ),
         (
             from_asyncpg("23P01", constraint_name="no_overlap", table_name="rooms"),
-            "the rule no_overlap is not met",
+            "The rule no_overlap is not met",
             ["/floor"],
         ),
     ],

@@ -286,10 +286,17 @@ def _table_constraints(mapper: Mapper[Any], table: sa.Table) -> Iterator[Constra
             target = (
                 constraint.referred_table.name if isinstance(constraint, sa.ForeignKeyConstraint) else None
             )
-            yield _constraint(mapper, kind, constraint.name, list(constraint.columns), target)
+            columns = list(constraint.columns) or _columns_named_in(constraint, table)
+            yield _constraint(mapper, kind, constraint.name, columns, target)
     for index in table.indexes:
         if index.unique:
             yield _constraint(mapper, "unique", index.name, list(index.columns))
+
+
+def _columns_named_in(constraint: sa.Constraint, table: sa.Table) -> list[sa.Column[Any]]:
+    """A CHECK that is written as text says in words which columns it is about."""
+    words = set(re.findall(r"\w+", str(getattr(constraint, "sqltext", ""))))
+    return [column for column in table.columns if column.name in words]
 
 
 def _constraint_kind(constraint: sa.Constraint) -> ConstraintKind | None:
@@ -311,7 +318,7 @@ def _constraint(
 ) -> Constraint:
     return Constraint(
         kind=kind,
-        name=str(name) if name else None,
+        name=str(name) if isinstance(name, str) else None,
         fields=_field_names(mapper, columns),
         columns=tuple(column.name for column in columns),
         target=target,

@@ -38,7 +38,18 @@ from splice.errors import (
     TooBusy,
 )
 
-__all__ = ["Fault", "FaultKind", "Moment", "Side", "classify", "foreign_keys", "repeatable", "translate"]
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "Moment",
+    "Side",
+    "classify",
+    "foreign_keys",
+    "reference_missing",
+    "repeatable",
+    "still_referenced",
+    "translate",
+]
 
 FaultKind: TypeAlias = Literal[
     "unique",
@@ -578,34 +589,41 @@ def _not_unique(fault: Fault, tables: Mapping[str, Description], _: Moment) -> P
     if not fields:
         return NotUnique()
     subject = _words(fields) if len(fields) == 1 else f"combination of {_words(fields)}"
-    return _about_fields(NotUnique, fields, f"this {subject} is already taken")
+    return _about_fields(NotUnique, fields, f"This {subject} is already taken")
 
 
 def _reference(fault: Fault, tables: Mapping[str, Description], moment: Moment) -> Problem:
     if fault.side == "parent" or (fault.side is None and moment == "delete"):
-        return _still_referenced(fault, tables)
+        return still_referenced(fault.table, tables)
     # At COMMIT an unnamed foreign key may be broken from either side.
     if fault.side is None and moment == "commit" and _locate(fault, tables) == _NOWHERE:
         return Conflict()
     return _reference_missing(fault, tables)
 
 
-def _still_referenced(fault: Fault, tables: Mapping[str, Description]) -> Problem:
-    known = next((name for name in tables if fault.table and name.lower() == fault.table.lower()), None)
+def still_referenced(table: str | None, tables: Mapping[str, Description]) -> StillReferenced:
+    """Rows of a table refer to this one; a table that is not described is not named."""
+    known = next((name for name in tables if table and name.lower() == table.lower()), None)
     if known is None:
-        return StillReferenced("other rows refer to this one")
+        return StillReferenced("Other rows refer to this one")
     hint = f"delete or change those rows of {known} first"
-    return StillReferenced(f"rows of {known} refer to this one", hint=hint)
+    return StillReferenced(f"Rows of {known} refer to this one", hint=hint)
 
 
 def _reference_missing(fault: Fault, tables: Mapping[str, Description]) -> Problem:
     place = _locate(fault, tables) if fault.constraint or fault.columns else _only_reference(fault, tables)
-    hint = f"send the key of an existing row of {place.target}" if place.target in tables else None
-    if not place.fields:
+    return reference_missing(place.fields, place.target, tables)
+
+
+def reference_missing(
+    fields: Sequence[str], target: str | None, tables: Mapping[str, Description]
+) -> Problem:
+    """The fields of one foreign key refer to no row; a target that is not described is not named."""
+    hint = f"send the key of an existing row of {target}" if target in tables else None
+    if not fields:
         return ReferenceMissing()
-    verb = "refers" if len(place.fields) == 1 else "refer"
-    detail = f"{_words(place.fields)} {verb} to no existing row"
-    return _about_fields(ReferenceMissing, place.fields, detail, hint)
+    verb = "refers" if len(fields) == 1 else "refer"
+    return _about_fields(ReferenceMissing, fields, f"{_words(fields)} {verb} to no existing row", hint)
 
 
 def _only_reference(fault: Fault, tables: Mapping[str, Description]) -> _Place:
@@ -617,7 +635,7 @@ def _only_reference(fault: Fault, tables: Mapping[str, Description]) -> _Place:
 
 def _null(fault: Fault, tables: Mapping[str, Description], moment: Moment) -> Problem:
     if moment == "delete" and _is_let_go(fault, tables):
-        return _still_referenced(fault, tables)
+        return still_referenced(fault.table, tables)
     return _unfit(fault, tables, moment)
 
 
@@ -631,17 +649,17 @@ def _is_let_go(fault: Fault, tables: Mapping[str, Description]) -> bool:
 def _check_failed(fault: Fault, tables: Mapping[str, Description], _: Moment) -> Problem:
     place = _locate(fault, tables)
     if place.rule:
-        return _about_fields(CheckFailed, place.fields, f"the rule {place.rule} is not met")
-    detail = f"a rule about {_words(place.fields)} is not met" if place.fields else None
+        return _about_fields(CheckFailed, place.fields, f"The rule {place.rule} is not met")
+    detail = f"A rule about {_words(place.fields)} is not met" if place.fields else None
     return _about_fields(CheckFailed, place.fields, detail)
 
 
 _UNFIT: Final[Mapping[FaultKind, str]] = MappingProxyType(
     {
-        "not_null": "a value is required",
-        "too_long": "the value is too long",
-        "out_of_range": "the value is out of range",
-        "invalid_value": "the value does not fit its type",
+        "not_null": "A value is required",
+        "too_long": "The value is too long",
+        "out_of_range": "The value is out of range",
+        "invalid_value": "The value does not fit its type",
     }
 )
 
@@ -652,11 +670,11 @@ def _unfit(fault: Fault, tables: Mapping[str, Description], _: Moment) -> Proble
 
 _BUSY: Final[Mapping[FaultKind, tuple[str, int]]] = MappingProxyType(
     {
-        "serialization": ("other requests changed the same rows at the same time", 1),
-        "stale_plan": ("the tables have just been changed", 1),
-        "lock_timeout": ("the rows are locked by other requests", 2),
-        "statement_timeout": ("the database did not finish in time", 2),
-        "pool_exhausted": ("no connection to the database came free in time", 2),
+        "serialization": ("Other requests changed the same rows at the same time", 1),
+        "stale_plan": ("The tables have just been changed", 1),
+        "lock_timeout": ("The rows are locked by other requests", 2),
+        "statement_timeout": ("The database did not finish in time", 2),
+        "pool_exhausted": ("No connection to the database came free in time", 2),
     }
 )
 

@@ -15,14 +15,12 @@ from sqlalchemy.orm import Session
 from splice.description import Description, Field
 from splice.errors import (
     ForbiddenField,
-    Issue,
     NotFound,
     PreconditionFailed,
     Problem,
     ReferenceMissing,
-    StillReferenced,
 )
-from splice.faults import Moment, translate
+from splice.faults import Moment, foreign_keys, reference_missing, still_referenced, translate
 from splice.hooks import Action, Change, Hooks, run_after_commit, run_hooks
 from splice.plan import ReadPlan
 from splice.schemas import RowSerializer, changes, new_values
@@ -163,7 +161,7 @@ def remove(session: Session, subject: Subject, key: Key, allows: Callable[[str],
     row = row_of(subject.description, entity)
     with _faults_named(subject, "delete"):
         run_hooks(subject.hooks.before_delete, session, entity)
-        _refuse_children(session, subject.description, entity)
+        _refuse_children(session, subject, entity)
         session.delete(entity)
         session.flush()
         run_hooks(subject.hooks.after_delete, session, entity)
@@ -214,10 +212,11 @@ def _stored(session: Session, subject: Subject, entity: Any, action: Action) -> 
 def _put_new(
     session: Session, subject: Subject, key: Key, sent: Row, body: BaseModel, *, conditional: bool
 ) -> RowAnswer:
-    if conditional:
-        raise PreconditionFailed("There is no such row, so it cannot be in the state that If-Match asks for")
+    # RFC 9110, 13.2.1: a precondition counts only where the request would succeed without it.
     if not subject.description.client_key:
         raise _missing(subject.description)
+    if conditional:
+        raise PreconditionFailed("There is no such row, so it cannot be in the state that If-Match asks for")
     identity = {part.name: value for part, value in zip(subject.description.key, key, strict=True)}
     _refuse_other_key(identity, sent)
     once = {name: value for name, value in sent.items() if subject.description.fields[name].creatable}
@@ -303,13 +302,13 @@ def _storable(description: Description, name: str, value: Any) -> Any:
     return sa.null() if value is None and is_json else value
 
 
-def _refuse_children(session: Session, description: Description, entity: Any) -> None:
+def _refuse_children(session: Session, subject: Subject, entity: Any) -> None:
+    description = subject.description
     parent = row_of(description, entity) | {part.name: getattr(entity, part.name) for part in description.key}
     for relation in description.keeps:
         values = parent | {name: getattr(entity, name) for name in relation.local}
         if session.execute(children_of(relation, values)).scalar():
-            hint = f"delete its {relation.name} first"
-            raise StillReferenced(f"This {description.name} still has {relation.name}", hint=hint)
+            raise still_referenced(relation.remote[0].table.name, subject.tables)
 
 
 def _answer(subject: Subject, key: Key, body: bytes, row: Row) -> RowAnswer:
@@ -346,24 +345,19 @@ def _faults_named(
         if problem is None:
             raise
         if probing is not None and isinstance(problem, ReferenceMissing) and not problem.issues:
-            problem = _probed(*probing, subject.description)
+            problem = _probed(*probing, subject)
         raise problem from error
 
 
-def _probed(session: Session, values: Row, description: Description) -> ReferenceMissing:
+def _probed(session: Session, values: Row, subject: Subject) -> Problem:
     """SQLite does not say which foreign key failed: ask for each parent, once the failed statement is rolled back."""
     session.rollback()
-    issues = [_no_parent(name) for name in _missing_parents(session, values, description)]
-    return ReferenceMissing("A field refers to a row that does not exist", issues=issues)
+    found = _missing_parents(session, values, subject)
+    return ReferenceMissing(issues=[issue for problem in found for issue in problem.issues])
 
 
-def _missing_parents(session: Session, values: Row, description: Description) -> Iterator[str]:
-    for constraint in description.constraints:
-        if constraint.kind == "foreign_key" and set(constraint.fields) <= set(values):
-            statement = parent_of(description, constraint, values)
-            if statement is not None and not session.execute(statement).scalar():
-                yield from constraint.fields
-
-
-def _no_parent(name: str) -> Issue:
-    return Issue(f"{name} refers to a row that does not exist", ReferenceMissing.code, pointer=f"/{name}")
+def _missing_parents(session: Session, values: Row, subject: Subject) -> Iterator[Problem]:
+    for key in foreign_keys(subject.description):
+        statement = parent_of(subject.description, key, values) if set(key.fields) <= set(values) else None
+        if statement is not None and not session.execute(statement).scalar():
+            yield reference_missing(key.fields, key.target, subject.tables)

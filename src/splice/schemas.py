@@ -54,7 +54,7 @@ class RowSerializer:
         # A checker wants a literal dictionary here; these are known at start only.
         typed_dict: Any = TypedDict
         row = typed_dict("row", dict(types))
-        page = typed_dict("page", {"items": list[row], "total": NotRequired[int]})
+        page = typed_dict("page", {"items": GenericAlias(list, row), "total": NotRequired[int]})
         self._row = TypeAdapter(row).serializer
         self._page = TypeAdapter(page).serializer
 
