@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import GenericAlias
 from typing import Any, Final, Generic, NotRequired, TypeAlias, TypeVar
 
 from pydantic import MISSING, BaseModel, ConfigDict, TypeAdapter, create_model
