@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
 from splice.description import Description, Field
-from splice.errors import Invalid, Issue
+from splice.errors import Invalid, Issue, UnknownField
 from splice.parser import PARAMETERS
 from splice.terms import Condition, Order, Query
 from splice.values import value_type
@@ -93,7 +93,7 @@ def plan_read(query: Query, model: Readable) -> ReadPlan:
     filters = tuple(_filter(condition, model, issues) for condition in query.conditions)
     order = tuple(_sort(term, model, issues) for term in query.order)
     if issues:
-        raise Invalid("The query string is not valid", issues=issues)
+        raise _refusal(issues)
     return ReadPlan(
         description=model.description,
         filters=tuple(found for found in filters if found is not None),
@@ -102,6 +102,12 @@ def plan_read(query: Query, model: Readable) -> ReadPlan:
         offset=query.offset or 0,
         counted=query.count == "exact",
     )
+
+
+def _refusal(issues: Sequence[Issue]) -> Invalid:
+    kind = UnknownField if all(issue.code == UnknownField.code for issue in issues) else Invalid
+    detail = issues[0].detail if len(issues) == 1 else f"{len(issues)} things are wrong with the query string"
+    return kind(detail, issues=issues)
 
 
 def _comparable(field: Field) -> bool:
@@ -154,7 +160,7 @@ def _unknown(name: str, parameter: str, model: Readable, also: Sequence[str] = (
     near = difflib.get_close_matches(name[:100], [*model.fields, *also], n=1)
     return Issue(
         f"{model.description.name} has no field {name[:100]!r} to filter or sort by",
-        "unknown-field",
+        UnknownField.code,
         f"did you mean {near[0]!r}?" if near else f"known: {', '.join(model.fields)}",
         parameter=parameter[:100],
     )
