@@ -11,10 +11,11 @@ import binascii
 import datetime as dt
 import enum
 import math
+import re
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -43,10 +44,16 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SHORTEST: Final = dt.datetime(1, 1, 1, tzinfo=dt.UTC) - _EPOCH
 _LONGEST: Final = dt.datetime(9999, 12, 31, tzinfo=dt.UTC) - _EPOCH
 _NO_NUL_PATTERN: Final = r"^[^\x00]*$"
-_NAIVE_PATTERN: Final = (
-    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
+_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
+_TIME_PATTERN: Final = f"^{_TIME}$"
+_NAIVE_PATTERN: Final = rf"^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T{_TIME}$"
+_DATE_TEXT: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DATETIME_TEXT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?",
+    re.ASCII | re.IGNORECASE,
 )
-_TIME_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
+_DECIMAL_TEXT: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_NUMBER_TEXT: Final = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _BASE64_PATTERN: Final = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
@@ -93,6 +100,7 @@ class _Plain:
     lower: Any = None
     upper: Any = None
     max_length: int | None = None
+    example: Any = None
 
 
 def _annotated(plain: _Plain, given: Annotation) -> ValueType:
@@ -102,6 +110,7 @@ def _annotated(plain: _Plain, given: Annotation) -> ValueType:
         *_column_bounds(plain, metadata),
         *_column_length(plain, metadata),
         *_column_pattern(plain, metadata),
+        *_column_example(plain, given),
     ]
     column_bounds = [*_column_bounds(plain, ()), *_column_pattern(plain, ()), *plain.query_limits]
     return ValueType(
@@ -180,17 +189,34 @@ def _column_pattern(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
     return [Limit(json_schema_extra={"pattern": _NO_NUL_PATTERN})]
 
 
+def _column_example(plain: _Plain, given: Annotation) -> list[Any]:
+    """A plain value for pages to show, in place of one that they make up from bounds and patterns."""
+    example = plain.example if given is None or _same(given, plain.python) else None
+    if isinstance(example, str):
+        example = example[: plain.max_length]
+    return [] if example is None else [Limit(json_schema_extra={"examples": [example]})]
+
+
 def _boolean(_type: TypeEngine[Any], _owner: str) -> _Plain:
     return _Plain(bool)
 
 
 def _integer(bits: int) -> Callable[[TypeEngine[Any], str], _Plain]:
+    whole, text = (BeforeValidator(_whole_number),), (BeforeValidator(_ascii_number),)
+
     def rule(type_: TypeEngine[Any], _owner: str) -> _Plain:
         if getattr(type_, "unsigned", False):
-            return _Plain(int, lower=0, upper=2**bits - 1)
-        return _Plain(int, lower=-(2 ** (bits - 1)), upper=2 ** (bits - 1) - 1)
+            return _Plain(int, limits=whole, query_limits=text, lower=0, upper=2**bits - 1, example=1)
+        least = -(2 ** (bits - 1))
+        return _Plain(int, limits=whole, query_limits=text, lower=least, upper=-least - 1, example=1)
 
     return rule
+
+
+def _whole_number(value: Any) -> Any:
+    """JSON does not tell 3.0 from 3, and JSON Schema calls both an integer; beyond 2**53 a double is not exact."""
+    exact = isinstance(value, float) and value.is_integer() and abs(value) <= 2**53
+    return int(value) if exact else value
 
 
 def _decimal(type_: Any, _owner: str) -> _Plain:
@@ -209,21 +235,36 @@ def _decimal(type_: Any, _owner: str) -> _Plain:
             schema,
         ),
         read=Decimal,
-        query_limits=(Limit(allow_inf_nan=False), AfterValidator(_bounded_exponent)),
+        query_limits=(
+            Limit(allow_inf_nan=False),
+            # PostgreSQL would round to the column's places, and match rows that are not equal.
+            *shape,
+            AfterValidator(_bounded_exponent),
+            BeforeValidator(_ascii_number),
+            schema,
+        ),
     )
 
 
 def _decimal_schema(digits: int | None, places: int | None) -> dict[str, Any]:
+    places = places or 0
+    text: dict[str, Any] = {"type": "string", "pattern": _decimal_pattern(digits, places)}
+    text["examples"] = [f"{0:.{places}f}"]
     if not digits:
-        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]}
-    whole = digits - (places or 0)
-    fraction = rf"(\.\d{{1,{places}}})?" if places else ""
-    pattern = rf"^-?\d{{1,{whole}}}{fraction}$" if whole else rf"^-?0?{fraction}$"
-    limit = 10 ** min(whole, MAX_NUMBER_DIGITS - (places or 0)) - 1
-    number: dict[str, Any] = {"type": "number", "minimum": -limit, "maximum": limit}
-    if places is not None:
-        number["multipleOf"] = float(Decimal(1).scaleb(-places)) if places else 1
-    return {"anyOf": [number, {"type": "string", "pattern": pattern}]}
+        return {"anyOf": [text, {"type": "number"}]}
+    step = Decimal(1).scaleb(-places)
+    most = Decimal(10) ** min(digits - places, MAX_NUMBER_DIGITS - places) - step
+    number = {"type": "number", "minimum": float(-most), "maximum": float(most), "multipleOf": float(step)}
+    return {"anyOf": [text, number]}
+
+
+def _decimal_pattern(digits: int | None, places: int) -> str:
+    """What is taken as text: zeros that change nothing do not count as digits."""
+    if not digits:
+        return r"^-?[0-9]+(\.[0-9]+)?$"
+    whole = f"0*[0-9]{{1,{digits - places}}}" if digits > places else "0+"
+    fraction = rf"\.[0-9]{{1,{places}}}0*" if places else r"\.0+"
+    return f"^-?{whole}({fraction})?$"
 
 
 def _exact_decimal(value: Any) -> Any:
@@ -245,10 +286,17 @@ def _decimal_of_double(value: float) -> Decimal:
 
 
 def _decimal_of_text(value: str) -> Decimal:
-    try:
-        return Decimal(value)
-    except InvalidOperation:
-        raise PydanticCustomError("decimal_parsing", "Input should be a valid decimal") from None
+    # Python's own spelling is wider: spaces, underscores, exponents and the digits of every script.
+    if not _DECIMAL_TEXT.fullmatch(value):
+        raise PydanticCustomError("decimal_parsing", "Input should be a decimal, for example 12.50")
+    return Decimal(value)
+
+
+def _ascii_number(value: Any) -> Any:
+    """In a query string: what JSON would take, a sign before it, and nothing of what only Python reads as a number."""
+    if isinstance(value, str) and not _NUMBER_TEXT.fullmatch(value):
+        raise PydanticCustomError("number_parsing", "Input should be a number")
+    return value
 
 
 def _no_negative_zero(value: Any) -> Any:
@@ -277,7 +325,7 @@ def _enum(type_: Any, _owner: str) -> _Plain:
 
 def _text(type_: Any, _owner: str) -> _Plain:
     no_nul = (AfterValidator(_without_nul),)
-    return _Plain(str, limits=no_nul, query_limits=no_nul, max_length=type_.length)
+    return _Plain(str, limits=no_nul, query_limits=no_nul, max_length=type_.length, example="string")
 
 
 def _without_nul(value: Any) -> Any:
@@ -297,15 +345,45 @@ def _uuid(type_: Any, _owner: str) -> _Plain:
 
 def _datetime(type_: Any, _owner: str) -> _Plain:
     if type_.timezone:
-        zoned = (AfterValidator(_to_utc),)
+        zoned = (AfterValidator(_to_utc), BeforeValidator(_datetime_of_text))
         return _Plain(
             dt.datetime,
             limits=zoned,
             read=Annotated[dt.datetime, PlainSerializer(_as_utc, return_type=dt.datetime)],
             query_limits=zoned,
         )
-    naive = (AfterValidator(_without_zone), WithJsonSchema({"type": "string", "pattern": _NAIVE_PATTERN}))
+    naive = (
+        AfterValidator(_without_zone),
+        BeforeValidator(_datetime_of_text),
+        WithJsonSchema({"type": "string", "pattern": _NAIVE_PATTERN, "examples": ["2026-01-31T12:00:00"]}),
+    )
     return _Plain(dt.datetime, limits=naive, query_limits=naive)
+
+
+def _datetime_of_text(value: Any) -> Any:
+    """Pydantic alone would also take "20260131" and "0": as seconds since 1970."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if _DATETIME_TEXT.fullmatch(value):
+            return dt.datetime.fromisoformat(value.upper())
+    except ValueError:
+        pass
+    raise PydanticCustomError(
+        "datetime_parsing", "Input should be a date and time, as in 2026-01-31T12:00:00Z"
+    )
+
+
+def _date_of_text(value: Any) -> Any:
+    """Pydantic alone would also take "0" and "86400": as seconds since 1970."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if _DATE_TEXT.fullmatch(value):
+            return dt.date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise PydanticCustomError("date_parsing", "Input should be a date, as in 2026-01-31")
 
 
 def _to_utc(value: dt.datetime) -> dt.datetime:
@@ -333,7 +411,8 @@ def _without_zone(value: Any) -> Any:
 
 
 def _date(_type: TypeEngine[Any], _owner: str) -> _Plain:
-    return _Plain(dt.date)
+    exact = (BeforeValidator(_date_of_text),)
+    return _Plain(dt.date, limits=exact, query_limits=exact)
 
 
 def _time(type_: Any, _owner: str) -> _Plain:
