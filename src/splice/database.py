@@ -103,7 +103,8 @@ def plain_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
 class Database(Generic[S]):
     """One database: its engine, its units of work, and the tables that resources on it have described.
 
-    Nothing connects before the first unit of work or `start`. `Database[Session]` spells one with a sync driver.
+    Nothing connects before the first unit of work or `start`. A URL with a sync driver is written
+    `Database[Session]("sqlite+pysqlite:///app.db")` where types are checked.
 
     Args:
         bind: A URL, with or without a driver, or an engine or sessionmaker that exists. One that exists is used as it
@@ -363,7 +364,7 @@ class _Core:
         with anyio.move_on_after(self._settings.checkout_timeout_seconds):
             await gate.acquire()
             return gate
-        raise TooBusy("no connection to the database came free in time", retry_after_seconds=1)
+        raise TooBusy("No connection to the database came free in time", retry_after_seconds=1)
 
     def joinable(self) -> AnySession | None:
         """The session of this task's unit: another task must not share it, and would outlive it unseen."""
