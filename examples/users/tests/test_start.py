@@ -1,0 +1,51 @@
+"""How the service starts: several processes at once, and people only on the first start."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from examples.users.models import Base, Post, User
+from examples.users.seed import USERS, fill
+from splice import Database
+
+START = "import asyncio; from examples.users.__main__ import prepare; asyncio.run(prepare())"
+
+
+def count(session: Session) -> tuple[int, int]:
+    users, posts = (session.scalar(select(func.count()).select_from(model)) for model in (User, Post))
+    return users or 0, posts or 0
+
+
+def start(database_url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", START], env=os.environ | {"DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def db(new_database: Callable[[str], str]) -> Database:
+    return Database(new_database("aiosqlite"), create=Base.metadata)
+
+
+async def test_people_are_stored_once(db: Database) -> None:
+    """The second start finds the people of the first, and those who have come since."""
+    assert await fill(db) is True
+    first = await db.run(count)
+
+    assert await fill(db) is False
+    assert await db.run(count) == first
+    assert first[0] == USERS
+    await db.close()
+
+
+async def test_several_processes_may_start_at_once(database_url: str) -> None:
+    """Four processes on an empty database all start, and one of them stores the people."""
+    starts = [start(database_url) for _ in range(4)]
+
+    assert [process.wait(60) for process in starts] == [0, 0, 0, 0]
+    db: Database = Database(database_url)
+    assert (await db.run(count))[0] == USERS
+    await db.close()
