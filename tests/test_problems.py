@@ -205,6 +205,21 @@ class TestBodyValidation:
         assert problem.status == 400
         assert "secret" not in str(document(problem, scope_of()))
 
+    @pytest.mark.parametrize(
+        ("body", "pointer"),
+        [
+            (rb'{"name": "\ud800"}', "/name"),
+            (rb'{"\udfff": 1}', ""),
+            (rb'{"name": {"a/b": ["x", "\udc00y"]}}', "/name/a~1b/1"),
+        ],
+    )
+    def test_half_a_surrogate_pair_is_422(self, body, pointer):
+        """JSON by its grammar but no Unicode: the body could be read, the text in it cannot be stored."""
+        problem = from_body_validation(refused(Owner, body), body)
+
+        assert problem.status == 422
+        assert [(issue.code, issue.pointer) for issue in problem.issues] == [("lone-surrogate", pointer)]
+
     def test_bytes_are_parsed_for_their_members(self):
         """The raw body serves as well as the parsed one."""
         raw = b'{"name": "Ada", "favourite": {"kind": "cat", "lives": "x"}}'

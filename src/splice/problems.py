@@ -11,7 +11,7 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from html import escape
@@ -258,9 +258,10 @@ def from_body_validation(
         body: The body, as bytes or parsed; tells its members from names of union branches. Never quoted.
         names: The fields of the body; the nearest one is the hint for an unknown one.
     """
-    if any(error["type"] == "json_invalid" and not error["loc"] for error in errors):
-        return _unreadable(())
     parsed = _parse(body) if isinstance(body, bytes | bytearray) else body
+    if any(error["type"] == "json_invalid" and not error["loc"] for error in errors):
+        torn = _torn_text(parsed)
+        return _unreadable(()) if torn is None else _invalid([torn])
     return _invalid([_body_issue(error, error["loc"], parsed, names) for error in errors])
 
 
@@ -353,6 +354,27 @@ def _parse(body: bytes | bytearray) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _torn_text(parsed: Any) -> Issue | None:
+    r"""Text such as "\ud800" is JSON by the grammar, but no Unicode, and no database can store it."""
+    waiting = [("", parsed)]
+    while waiting:
+        pointer, value = waiting.pop()
+        if _is_torn(value) or (isinstance(value, dict) and any(map(_is_torn, value))):
+            return Issue("Text holds half a surrogate pair", "lone-surrogate", pointer=pointer)
+        waiting.extend((f"{pointer}/{_escape(name)}", part) for name, part in _parts(value))
+    return None
+
+
+def _is_torn(value: Any) -> bool:
+    return isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _parts(value: Any) -> Iterable[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _code(error: Mapping[str, Any]) -> str:

@@ -1,0 +1,254 @@
+"""A mapped class in the API's own words."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, get_args
+
+import pytest
+import sqlalchemy as sa
+from annotated_types import Ge
+from pydantic import Field as Limit
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    MappedAsDataclass,
+    column_property,
+    declared_attr,
+    mapped_column,
+    relationship,
+)
+
+from splice import private, read_only, write_once, write_only
+from splice.description import describe
+from splice.errors import SetupError
+
+
+class Base(DeclarativeBase): ...
+
+
+class Stamped:
+    """Columns that several models share."""
+
+    created_at: Mapped[dt.datetime] = mapped_column(sa.DateTime(timezone=True), server_default=sa.func.now())
+    changed_at: Mapped[dt.datetime | None] = mapped_column(onupdate=sa.func.now())
+
+    @declared_attr
+    def made_by(cls) -> Mapped[str]:
+        return mapped_column(sa.String(20), default="nobody")
+
+
+class Team(Base):
+    __tablename__ = "teams"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    people: Mapped[list[Person]] = relationship(back_populates="team")
+    guests: Mapped[list[Guest]] = relationship(cascade="all, delete-orphan")
+    visits: Mapped[list[Visit]] = relationship()
+
+
+class Person(Stamped, Base):
+    __tablename__ = "people"
+    __table_args__ = (
+        sa.UniqueConstraint("first", "family_name", name="uq_name"),
+        sa.CheckConstraint("age > 0 AND age < height", name="ck_age"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    first: Mapped[str] = mapped_column(sa.String(10), doc="Given name.")
+    last: Mapped[str] = mapped_column("family_name", sa.String(10), comment="Family name.")
+    email: Mapped[str] = mapped_column(sa.String(50), unique=True, index=True)
+    age: Mapped[Annotated[int, Limit(ge=0)] | None]
+    height: Mapped[int] = mapped_column(server_default="170")
+    version: Mapped[int] = mapped_column(default=1)
+    password_hash: Mapped[str] = mapped_column(sa.String(60))
+    reset_token: Mapped[str | None] = mapped_column(sa.String(60), info=write_only)
+    _hidden: Mapped[int | None] = mapped_column("hidden")
+    full: Mapped[int] = mapped_column(sa.Computed("age + 1"))
+    nick: Mapped[str | None] = mapped_column(sa.String(9), info=write_once)
+    rank: Mapped[int] = mapped_column(default=1, info=read_only)
+    team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("teams.id", name="fk_team"))
+    team: Mapped[Team | None] = relationship(back_populates="people")
+    loud: Mapped[str] = column_property(sa.func.upper(first))
+    __mapper_args__ = {"version_id_col": version}
+
+
+class Guest(Base):
+    __tablename__ = "guests"
+    team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(10), primary_key=True)
+
+
+class Visit(Base):
+    __tablename__ = "visits"
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("teams.id", ondelete="SET NULL"))
+
+
+PERSON = describe(Person)
+
+
+def model_with(name: str) -> type[Base]:
+    """A model with a key and a text column of this name."""
+    columns = {"id": mapped_column(sa.Integer, primary_key=True), name: mapped_column(sa.String(5))}
+    return type(f"Row_{name}", (Base,), {"__tablename__": f"t_{name}", **columns})
+
+
+def test_fields_are_named_after_attributes():
+    """The API speaks of attributes, whatever the columns are called."""
+    assert "family_name" not in PERSON.fields
+    assert PERSON.fields["last"].column.name == "family_name"
+    assert PERSON.field_of_column("FAMILY_NAME") is PERSON.fields["last"]
+
+
+@pytest.mark.parametrize(
+    ("name", "readable", "creatable", "updatable"),
+    [
+        ("id", True, False, False),
+        ("first", True, True, True),
+        ("created_at", True, False, False),
+        ("changed_at", True, False, False),
+        ("made_by", True, True, True),
+        ("version", True, False, False),
+        ("password_hash", False, False, False),
+        ("reset_token", False, True, True),
+        ("_hidden", False, False, False),
+        ("full", True, False, False),
+        ("nick", True, True, False),
+        ("rank", True, False, False),
+        ("loud", True, False, False),
+    ],
+)
+def test_what_clients_may_do(name, readable, creatable, updatable):
+    """Keys, versions, computed columns and server times are read-only without being told; marks say the rest."""
+    field = PERSON.fields[name]
+
+    assert (field.readable, field.creatable, field.updatable) == (readable, creatable, updatable)
+
+
+@pytest.mark.parametrize(
+    ("name", "required"),
+    [
+        ("first", True),
+        ("email", True),
+        ("age", False),
+        ("height", False),
+        ("made_by", False),
+        ("id", False),
+        ("team_id", False),
+    ],
+)
+def test_what_post_has_to_send(name, required):
+    """Required is what neither nullability nor a default nor the database supplies."""
+    assert PERSON.fields[name].required is required
+
+
+def test_names_that_look_secret_are_private_until_marked():
+    """A secret name is hidden; a mark on the resource, even an empty one, says otherwise."""
+    marked = describe(Person, {"password_hash": {}}).fields["password_hash"]
+
+    assert PERSON.fields["password_hash"].guessed_private
+    assert marked.readable
+    assert not marked.guessed_private
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "user_password", "API_KEY", "x_token", "salt", "private_key", "secret"]
+)
+def test_secret_names(name):
+    """The endings that make a column private."""
+    assert not describe(model_with(name)).fields[name].readable
+
+
+@pytest.mark.parametrize("name", ["tokens", "salty", "secretary", "passwords_changed"])
+def test_names_that_only_sound_secret(name):
+    """A word inside another one hides nothing."""
+    assert describe(model_with(name)).fields[name].readable
+
+
+def test_docs_and_comments_describe_fields():
+    """`doc` comes first, a comment of the database serves as well."""
+    assert PERSON.fields["first"].doc == "Given name."
+    assert PERSON.fields["last"].doc == "Family name."
+
+
+def test_annotations_inside_mapped_are_kept():
+    """Also where the module postpones their evaluation."""
+    inner, _ = get_args(PERSON.fields["age"].annotation)
+
+    assert get_args(inner)[1].metadata == [Ge(0)]
+    assert PERSON.fields["team_id"].annotation == int | None
+
+
+def test_constraints_are_about_fields():
+    """A constraint names attributes, and a CHECK that is text is read for its columns."""
+    found = {rule.name: (rule.kind, rule.fields) for rule in PERSON.constraints if rule.name}
+
+    assert found["uq_name"] == ("unique", ("first", "last"))
+    assert found["ck_age"] == ("check", ("age", "height"))
+    assert found["fk_team"] == ("foreign_key", ("team_id",))
+    assert found["ix_people_email"] == ("unique", ("email",))
+
+
+def test_relations_that_keep_their_parent():
+    """Children without a delete cascade forbid the delete, unless the database lets them go."""
+    assert [relation.name for relation in describe(Team).keeps] == ["people"]
+
+
+def test_composite_and_made_keys():
+    """A key is the client's unless something else makes it."""
+    assert [field.name for field in describe(Guest).key] == ["team_id", "name"]
+    assert describe(Guest).client_key
+    assert not describe(Visit).client_key
+    assert not PERSON.client_key
+
+
+def test_dataclass_models_are_models():
+    """MappedAsDataclass changes constructors, not columns."""
+
+    class Point(MappedAsDataclass, Base):
+        __tablename__ = "points"
+        id: Mapped[int] = mapped_column(primary_key=True, init=False)
+        x: Mapped[int]
+        y: Mapped[int] = mapped_column(default=0)
+
+    fields = describe(Point).fields
+
+    assert fields["x"].required
+    assert not fields["y"].required
+
+
+def test_a_discriminator_is_read_only():
+    """What a row is cannot be written by clients."""
+
+    class Animal(Base):
+        __tablename__ = "animals"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(10))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}
+
+    assert not describe(Animal).fields["kind"].creatable
+
+
+def test_a_class_that_is_not_mapped_is_refused():
+    """The message says what to give instead."""
+    with pytest.raises(SetupError, match="__tablename__"):
+        describe(int)
+
+
+def test_a_mark_for_no_field_is_refused():
+    """A misspelt mark would leave a column open."""
+    with pytest.raises(SetupError, match="emial"):
+        describe(Person, {"emial": private})
+
+
+def test_an_annotation_that_cannot_be_read_is_refused():
+    """A name imported under TYPE_CHECKING would silently lose its limits."""
+
+    class Odd(Base):
+        __tablename__ = "odd"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    Odd.__annotations__["id"] = "Mapped[Elsewhere]"
+
+    with pytest.raises(SetupError, match="import that name at module level"):
+        describe(Odd)
