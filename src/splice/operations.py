@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from splice.description import Description, Field
 from splice.errors import (
@@ -183,7 +184,8 @@ def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) ->
     with _faults_named(subject, probing=(session, values)):
         run_hooks(subject.hooks.before_create, session, entity, body)
         session.add(entity)
-        session.flush()
+        with _nulls_meant(subject.description, entity, values):
+            session.flush()
         run_hooks(subject.hooks.after_create, session, entity, body)
         session.flush()
     return dataclasses.replace(_stored(session, subject, entity, "create"), created=True)
@@ -192,8 +194,10 @@ def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) ->
 def _write(session: Session, subject: Subject, entity: Any, values: Row, body: BaseModel) -> RowAnswer:
     with _faults_named(subject, probing=(session, values)):
         _assign(subject.description, entity, values)
-        run_hooks(subject.hooks.before_update, session, entity, body)
-        session.flush()
+        with session.no_autoflush:  # A query of a hook would send the UPDATE before the hooks are done.
+            run_hooks(subject.hooks.before_update, session, entity, body)
+        with _nulls_meant(subject.description, entity, values):
+            session.flush()
         run_hooks(subject.hooks.after_update, session, entity, body)
         session.flush()
     return _stored(session, subject, entity, "update")
@@ -277,13 +281,8 @@ def _python_default(part: Field) -> Any:
 
 def _new_entity(description: Description, values: Row) -> Any:
     model = description.model
-    stored = {
-        name: _storable(description, name, value)
-        for name, value in values.items()
-        if name in description.fields
-    }
     if not dataclasses.is_dataclass(model):
-        return model(**stored)
+        return model(**{name: value for name, value in values.items() if name in description.fields})
     # The constructor of a dataclass asks for fields that the database fills.
     entity = sa.inspect(model).class_manager.new_instance()
     _assign(description, entity, values)
@@ -293,13 +292,25 @@ def _new_entity(description: Description, values: Row) -> Any:
 def _assign(description: Description, entity: Any, values: Row) -> None:
     for name, value in values.items():
         if name in description.fields:
-            setattr(entity, name, _storable(description, name, value))
+            setattr(entity, name, value)
 
 
-def _storable(description: Description, name: str, value: Any) -> Any:
-    # None in a JSON column would store the JSON document `null`, which no IS NULL finds.
-    is_json = isinstance(description.fields[name].type, sa.JSON)
-    return sa.null() if value is None and is_json else value
+@contextmanager
+def _nulls_meant(description: Description, entity: Any, values: Row) -> Iterator[None]:
+    """Store NULL for each null that was sent and that no hook replaced.
+
+    SQLAlchemy takes None for "not said" where a column has a default, and for the document `null` in a JSON column.
+    """
+    attributes = sa.inspect(entity).attrs
+    sent = [attributes[name] for name in values if name in description.fields]
+    names = [attribute.key for attribute in sent if attribute.history.added == [None]]
+    for name in names:
+        setattr(entity, name, sa.null())
+    yield
+    for name in names:
+        # Spares a SELECT, which an async hook could not wait for; a relationship may have filled the field meanwhile.
+        if vars(entity).get(name, sa.null()) is sa.null():
+            set_committed_value(entity, name, None)
 
 
 def _refuse_children(session: Session, subject: Subject, entity: Any) -> None:
