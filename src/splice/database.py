@@ -329,7 +329,10 @@ class _Core:
             del self._opened[os.getpid()]
             opened = None
         # setdefault, since threads may race here: they all get the first.
-        return opened or self._opened.setdefault(os.getpid(), self.source.open())
+        opened = opened or self._opened.setdefault(os.getpid(), self.source.open())
+        if self.source.has_sockets:
+            opened.loop = _running_loop() or opened.loop
+        return opened
 
     async def close(self) -> None:
         opened = self._opened.pop(os.getpid(), None)
@@ -339,8 +342,6 @@ class _Core:
 
     async def prepare(self) -> None:
         opened = self.open()
-        if self.source.has_sockets:
-            opened.loop = asyncio.get_running_loop()
         if self._create is not None and not opened.created:
             async with Unit[Any](self, writes=True, prepare=False) as session:
                 await run_on(session, functools.partial(_create_tables, metadata=self._create))
@@ -519,11 +520,15 @@ def _width(engine: Engine | AsyncEngine) -> int:
     return max(1, pool.size() + overflow - 1)
 
 
-def _current_task() -> asyncio.Task[Any] | None:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        return asyncio.current_task()
+        return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    return asyncio.current_task() if _running_loop() else None
 
 
 def _thread_limiter(session: Session) -> anyio.CapacityLimiter | None:
