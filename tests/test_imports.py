@@ -19,7 +19,7 @@ LAYERS = (
     {"terms", "errors", "marks"},
     {"parser", "description", "values"},
     {"plan", "schemas"},
-    {"statements", "faults", "engines", "hooks"},
+    {"statements", "faults", "engines", "creation", "hooks"},
     {"shapes"},
     {"operations", "problems", "database"},
     {"handlers", "routes", "checks"},

@@ -39,6 +39,7 @@ from sqlalchemy.util import await_only
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
+from splice.creation import create_tables
 from splice.description import Description
 from splice.engines import (
     DialectName,
@@ -63,7 +64,6 @@ Bind: TypeAlias = "str | URL | Engine | AsyncEngine | sessionmaker[Any] | async_
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 _PING_SECONDS: Final = 2.0
 _DROP_SECONDS: Final = 2.0
-_CREATE_SECONDS: Final = 60
 _ATTEMPTS: Final = 3
 _RETRY_SECONDS: Final = 5.0
 
@@ -344,14 +344,14 @@ class _Core:
         opened = self.open()
         if self._create is not None and not opened.created:
             async with Unit[Any](self, writes=True, prepare=False) as session:
-                await run_on(session, functools.partial(_create_tables, metadata=self._create))
+                await run_on(session, functools.partial(create_tables, metadata=self._create))
             opened.created = True
 
     def prepare_blocking(self) -> None:
         opened = self.open()
         if self._create is not None and not opened.created:
             with Unit[Any](self, writes=True, prepare=False) as session:
-                _create_tables(session, metadata=self._create)
+                create_tables(session, self._create)
             opened.created = True
 
     def make_session(self, *, writes: bool) -> AnySession:
@@ -620,37 +620,3 @@ def _ask(session: Session) -> None:
         session.scalar(sa.select(1))
     finally:
         _release(session)
-
-
-def _create_tables(session: Session, *, metadata: sa.MetaData) -> None:
-    """Create what is missing, one process at a time."""
-    connection = session.connection()
-    create = {"sqlite": _create_in_sqlite, "postgresql": _create_in_postgresql}.get(
-        connection.dialect.name, _create_in_mariadb
-    )
-    create(connection, metadata)
-
-
-def _create_in_sqlite(connection: Connection, metadata: sa.MetaData) -> None:
-    driver: Any = connection.connection.driver_connection
-    if not driver.in_transaction:  # The engine is the user's, and so is its way to begin.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    metadata.create_all(connection)
-
-
-def _create_in_postgresql(connection: Connection, metadata: sa.MetaData) -> None:
-    for timeout in ("statement_timeout", "lock_timeout"):
-        connection.exec_driver_sql(f"SET LOCAL {timeout} = '{_CREATE_SECONDS}s'")
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("splice.create"))))
-    metadata.create_all(connection)
-
-
-def _create_in_mariadb(connection: Connection, metadata: sa.MetaData) -> None:
-    # MariaDB alone runs the comment: its statement timeout would end the wait for the lock, MySQL's is for plain reads.
-    unlimited = "/*M! SET STATEMENT max_statement_time=0 FOR */"
-    name = "CONCAT('splice.', MD5(DATABASE()))"
-    connection.exec_driver_sql(f"{unlimited} SELECT GET_LOCK({name}, {_CREATE_SECONDS})")
-    try:
-        metadata.create_all(connection)
-    finally:
-        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")

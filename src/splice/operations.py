@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from splice.description import Description, Field
 from splice.errors import (
     ForbiddenField,
+    Invalid,
+    Issue,
     NotFound,
     PreconditionFailed,
     Problem,
@@ -223,6 +225,7 @@ def _put_new(
         raise PreconditionFailed("There is no such row, so it cannot be in the state that If-Match asks for")
     identity = {part.name: value for part, value in zip(subject.description.key, key, strict=True)}
     _refuse_other_key(identity, sent)
+    _check_key(type(body), identity)
     once = {name: value for name, value in sent.items() if subject.description.fields[name].creatable}
     return _insert(session, subject, _replacement(subject.description, sent) | once | identity, body)
 
@@ -233,6 +236,21 @@ def _refuse_other_key(identity: Row, sent: Row) -> None:
             raise ForbiddenField(
                 f"{name} is the key in the path, it cannot be another here", pointer=f"/{name}"
             )
+
+
+def _check_key(model: type[BaseModel], identity: Row) -> None:
+    """Hold a key that came by the path to every limit of the body: it is about to be stored."""
+    try:
+        model.model_validate(identity)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = {str(item["loc"][0]): item for item in found if item["loc"][0] in identity}
+        if wrong:
+            issues = [
+                Issue(item["msg"], item["type"].replace("_", "-"), parameter=name)
+                for name, item in wrong.items()
+            ]
+            raise Invalid(issues[0].detail, issues=issues) from error
 
 
 def _locked(session: Session, subject: Subject, key: Key, allows: Callable[[str], bool]) -> Any:
@@ -281,9 +299,9 @@ def _python_default(part: Field) -> Any:
 
 def _new_entity(description: Description, values: Row) -> Any:
     model = description.model
-    if not dataclasses.is_dataclass(model):
+    if not dataclasses.is_dataclass(model) and "self" not in values:
         return model(**{name: value for name, value in values.items() if name in description.fields})
-    # The constructor of a dataclass asks for fields that the database fills.
+    # The constructor of a dataclass asks for fields that the database fills, and none takes a column named `self`.
     entity = sa.inspect(model).class_manager.new_instance()
     _assign(description, entity, values)
     return entity

@@ -129,11 +129,7 @@ def _type_of(description: Description, field: Field) -> ValueType:
 def _model(
     description: Description, role: str, config: ConfigDict, fields: Mapping[str, Definition]
 ) -> type[BaseModel]:
-    # A field may be called like a method of BaseModel (`json`, `copy`): it gets a Python name of its own, and an alias.
-    definitions = {f"{name}_" if hasattr(BaseModel, name) else name: value for name, value in fields.items()}
-    for name, (_, info) in definitions.items():
-        if name not in fields:
-            info.alias = info.validation_alias = info.serialization_alias = name[:-1]
+    definitions = {_python_name(name): value for name, value in fields.items()}
     model: type[BaseModel] = create_model(  # type: ignore[call-overload]  # fields from values
         f"{description.name}{role}",
         __config__=config,
@@ -144,6 +140,16 @@ def _model(
     return model
 
 
+def _python_name(name: str) -> str:
+    """A field may be called like a method of BaseModel (`json`, `copy`): inside it gets a name of its own."""
+    return f"{name}_" if hasattr(BaseModel, name) else name
+
+
+def _info(field: Field, **options: Any) -> Any:
+    clashes = _python_name(field.name) != field.name
+    return Described(description=field.doc, alias=field.name if clashes else None, **options)
+
+
 def _doc(description: Description) -> str | None:
     doc = vars(description.model).get("__doc__")
     # A dataclass-mapped model gets its signature as a docstring, which says nothing to clients.
@@ -151,7 +157,7 @@ def _doc(description: Description) -> str | None:
 
 
 def _shown(field: Field, types: ValueType) -> Definition:
-    return _nullable(field, types.read), Described(description=field.doc)
+    return _nullable(field, types.read), _info(field)
 
 
 def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
@@ -178,9 +184,7 @@ def _replacement(field: Field, types: Mapping[str, ValueType]) -> Definition:
     if field.updatable:
         return _required(field, types) if needed_on_replace(field) else _optional(field, types)
     annotation = _nullable(field, types[field.name].read)
-    return annotation | MISSING, Described(
-        default=MISSING, description=field.doc, json_schema_extra={"readOnly": True}
-    )
+    return annotation | MISSING, _info(field, default=MISSING, json_schema_extra={"readOnly": True})
 
 
 def needed_on_replace(field: Field) -> bool:
@@ -189,21 +193,21 @@ def needed_on_replace(field: Field) -> bool:
 
 
 def _required(field: Field, types: Mapping[str, ValueType]) -> Definition:
-    return _nullable(field, types[field.name].write), Described(description=field.doc)
+    return _nullable(field, types[field.name].write), _info(field)
 
 
 def _optional(field: Field, types: Mapping[str, ValueType]) -> Definition:
     annotation = _nullable(field, types[field.name].write)
     if field.default is not None:
-        return annotation, Described(default=field.default, description=field.doc)
+        return annotation, _info(field, default=field.default)
     if field.nullable and not (field.has_python_default or field.has_server_default):
-        return annotation, Described(default=None, description=field.doc)
-    return annotation | MISSING, Described(default=MISSING, description=field.doc)
+        return annotation, _info(field, default=None)
+    return annotation | MISSING, _info(field, default=MISSING)
 
 
 def _maybe_absent(field: Field, types: Mapping[str, ValueType]) -> Definition:
     annotation = _nullable(field, types[field.name].write)
-    return annotation | MISSING, Described(default=MISSING, description=field.doc)
+    return annotation | MISSING, _info(field, default=MISSING)
 
 
 def _nullable(field: Field, annotation: Any) -> Any:
