@@ -32,8 +32,12 @@ class ResourceRoute(APIRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)
-        if match is Match.NONE and scope["type"] == "http" and _has_trailing_slash(scope["path"]):
+        if match is not Match.NONE or scope["type"] != "http":
+            return match, child_scope
+        if _has_trailing_slash(scope["path"]):
             return super().matches({**scope, "path": scope["path"][:-1]})
+        if self.path.endswith("/") and not scope["path"].endswith("/"):
+            return super().matches({**scope, "path": f"{scope['path']}/"})
         return match, child_scope
 
     def get_route_handler(self) -> Callable[[Request], Any]:

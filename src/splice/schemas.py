@@ -183,7 +183,9 @@ def _replaceable(description: Description, types: Mapping[str, ValueType]) -> di
 def _replacement(field: Field, types: Mapping[str, ValueType]) -> Definition:
     if field.updatable:
         return _required(field, types) if needed_on_replace(field) else _optional(field, types)
-    annotation = _nullable(field, types[field.name].read)
+    # A key of the client's and a field written once are stored where PUT creates the row.
+    value = types[field.name].write if field.creatable else types[field.name].read
+    annotation = _nullable(field, value)
     return annotation | MISSING, _info(field, default=MISSING, json_schema_extra={"readOnly": True})
 
 
