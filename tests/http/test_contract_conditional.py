@@ -35,7 +35,7 @@ class Draft(Base):
     text: Mapped[str] = mapped_column(sa.String(50))
     views: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column()
-    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  # SQLAlchemy's spelling
+    __mapper_args__ = {"version_id_col": version}  # SQLAlchemy's spelling
 
 
 def build(db: Database) -> FastAPI:
