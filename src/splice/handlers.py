@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from fastapi import Request, Response
 from fastapi.routing import iter_route_contexts
@@ -138,6 +138,7 @@ async def answer_options(request: Request) -> Response:
 
 def query_of(request: Request) -> Query:
     """The query language of a list request; parameters that a dependency declares are left to it."""
+    _refuse_other_text(request)
     declared = _declared_parameters(request)
     return parse((name, value) for name, value in request.query_params.multi_items() if name not in declared)
 
@@ -276,9 +277,26 @@ def _page_address(request: Request, limit: int, offset: int) -> str:
 
 def _refuse_parameters(request: Request) -> None:
     """A parameter that nothing reads is a mistake of the client: say so."""
+    _refuse_other_text(request)
     unknown = set(request.query_params) - _declared_parameters(request) if request.query_params else None
     if unknown:
         raise UnknownParameter(issues=[_unknown_parameter(name) for name in sorted(unknown)])
+
+
+def _refuse_other_text(request: Request) -> None:
+    """Servers read what is not UTF-8 as replacement characters or as Latin-1: as another text than the client sent."""
+    for name, raw in (
+        ("path", request.scope.get("raw_path") or b""),
+        ("query string", request.scope["query_string"]),
+    ):
+        try:
+            raw.decode("ascii")
+            unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            hint = "percent-encode its UTF-8 bytes: é is %C3%A9"
+            raise Invalid(
+                issues=[Issue(f"The {name} is not percent-encoded UTF-8", "not-utf-8", hint)]
+            ) from None
 
 
 def _unknown_parameter(name: str) -> Issue:

@@ -34,7 +34,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
-from splice.application import AnswerBrokenOff, install
+from splice.application import install
+from splice.guard import AnswerBrokenOff
 from splice.database import Database
 from splice.errors import DatabaseUnavailable, NotFound, SetupError, TooBusy
 
