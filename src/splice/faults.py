@@ -135,6 +135,7 @@ def foreign_keys(description: Description) -> tuple[Constraint, ...]:
 
 _DRIVERS: Final = frozenset(
     {"aiomysql", "aiosqlite", "asyncmy", "asyncpg", "MySQLdb", "psycopg", "psycopg2", "pymysql", "sqlite3"}
+    | {"psycopg_binary", "psycopg_c"}  # where its frames are
 )
 _WRAPPERS: Final = (sa.exc.DBAPIError, sa.exc.EmulatedDBAPIException)
 _MAX_CAUSES: Final = 10
@@ -143,15 +144,21 @@ _MAX_CAUSES: Final = 10
 def _comes_from_database(error: BaseException) -> bool:
     if isinstance(error, _WRAPPERS) or not _DRIVERS.isdisjoint(map(_package, type(error).__mro__)):
         return True
-    return isinstance(error, OSError) and _raised_by_driver(error)
+    return (isinstance(error, OSError) or _is_unfit_value(error)) and _raised_by_driver(error)
+
+
+def _is_unfit_value(error: BaseException) -> bool:
+    """Some drivers cannot spell a value and say so in Python's words: half a surrogate pair, 2**64, NUL."""
+    unspeakable = isinstance(error, ValueError) and "NUL" in str(error)
+    return isinstance(error, UnicodeEncodeError | OverflowError) or unspeakable
 
 
 def _package(owner: type[Any]) -> str:
     return owner.__module__.partition(".")[0]
 
 
-def _raised_by_driver(error: OSError) -> bool:
-    """False for an OSError of the user's own, such as a mail server that is down inside a hook."""
+def _raised_by_driver(error: BaseException) -> bool:
+    """False for an error of the user's own, such as a mail server that is down inside a hook."""
     frames = traceback.walk_tb(error.__traceback__)
     packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in frames]
     owners = [name for name in packages if name not in sys.stdlib_module_names and name != "uvloop"]
@@ -421,6 +428,8 @@ _CLOSED: Final = re.compile(
 def _read_client(error: BaseException) -> Fault | None:
     if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
         return Fault("connection_lost")
+    if _is_unfit_value(error):
+        return Fault("invalid_value")
     # A code that no table above knows is not a matter of the client library.
     if _sqlstate(error) or _DRIVERS.isdisjoint(map(_package, type(error).__mro__)):
         return None

@@ -194,6 +194,7 @@ CASES = (
     Case("unnamed check", flushing(age=-1), CheckFailed, ("/age",)),
     Case("unnamed check by update", updating(age=-1), CheckFailed, ("/age",)),
     Case("named check", flushing(price=Decimal(501)), CheckFailed, ("/price",)),
+    Case("half a surrogate pair", inserting(email="\ud800"), Invalid),
     Case("check as text", flushing(born=dt.date(1700, 1, 1)), CheckFailed, ("/born",)),
     Case("null", inserting(email=None), Invalid, ("/email",)),
     Case("null by flush", flushing(email=None), Invalid, ("/email",)),
