@@ -61,7 +61,7 @@ def test_a_number_is_no_date(column_type: Any, text: str):
 
 
 @pytest.mark.parametrize("text", ["1_0", " 1", "١", "0x1", "1e400", "Infinity", ""])
-@pytest.mark.parametrize("column_type", [sa.Integer(), sa.Numeric(12, 2)])
+@pytest.mark.parametrize("column_type", [sa.Integer(), sa.Numeric(12, 2), sa.Float()])
 def test_a_number_in_a_query_is_written_in_ascii(column_type: Any, text: str):
     """`/users/1_0` is not the address of user 10."""
     with pytest.raises(ValidationError):

@@ -313,7 +313,7 @@ def _float(_type: TypeEngine[Any], _owner: str) -> _Plain:
     return _Plain(
         float,
         limits=(Limit(allow_inf_nan=False), AfterValidator(_no_negative_zero)),
-        query_limits=(Limit(allow_inf_nan=False),),
+        query_limits=(Limit(allow_inf_nan=False), BeforeValidator(_ascii_number)),
     )
 
 
