@@ -198,11 +198,12 @@ def _refused(
     errors = error.errors(include_url=False)
     forbidden = [_forbidden(str(item["loc"][0])) for item in errors if _is_forbidden(item, description)]
     others = [item for item in errors if not _is_forbidden(item, description)]
+    names = tuple(info.alias or name for name, info in model.model_fields.items())
     if not forbidden:
-        return from_body_validation(others, raw, tuple(model.model_fields))
+        return from_body_validation(others, raw, names)
     issues = [
         *forbidden,
-        *(from_body_validation(others, raw, tuple(model.model_fields)).issues if others else ()),
+        *(from_body_validation(others, raw, names).issues if others else ()),
     ]
     return ForbiddenField(forbidden[0].detail, issues=issues) if len(issues) == 1 else Invalid(issues=issues)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from splice.errors import (
     ReferenceMissing,
 )
 from splice.faults import Moment, foreign_keys, reference_missing, still_referenced, translate
-from splice.hooks import Action, Change, Hooks, run_after_commit, run_hooks
+from splice.hooks import Action, Change, Hook, Hooks, run_after_commit, run_hooks
 from splice.plan import ReadPlan
 from splice.schemas import RowSerializer, changes, new_values
 from splice.shapes import Key, PageAnswer, Row, Shape, dialect_of, row_of
@@ -188,7 +188,7 @@ def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) ->
         session.add(entity)
         with _nulls_meant(subject.description, entity, values):
             session.flush()
-        run_hooks(subject.hooks.after_create, session, entity, body)
+        _run_after(subject.hooks.after_create, session, entity, body)
         session.flush()
     return dataclasses.replace(_stored(session, subject, entity, "create"), created=True)
 
@@ -200,9 +200,19 @@ def _write(session: Session, subject: Subject, entity: Any, values: Row, body: B
             run_hooks(subject.hooks.before_update, session, entity, body)
         with _nulls_meant(subject.description, entity, values):
             session.flush()
-        run_hooks(subject.hooks.after_update, session, entity, body)
+        _run_after(subject.hooks.after_update, session, entity, body)
         session.flush()
     return _stored(session, subject, entity, "update")
+
+
+def _run_after(hooks: Sequence[Hook], session: Session, entity: Any, body: BaseModel) -> None:
+    """Run hooks on an entity that is whole: an async one could not wait for what the database has still to supply."""
+    expired = sa.inspect(entity).expired_attributes & {
+        prop.key for prop in sa.inspect(type(entity)).column_attrs
+    }
+    if hooks and expired:
+        session.refresh(entity, expired)
+    run_hooks(hooks, session, entity, body)
 
 
 def _stored(session: Session, subject: Subject, entity: Any, action: Action) -> RowAnswer:
