@@ -36,8 +36,8 @@ def rows(page: str) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Where a page leads, fenced blocks left out."""
-    prose = re.sub(r"^```.*?^```", "", text(page), flags=re.MULTILINE | re.DOTALL)
+    """Where a page leads, code left out."""
+    prose = re.sub(r"^```.*?^```|`[^`\n]+`", "", text(page), flags=re.MULTILINE | re.DOTALL)
     return LINK.findall(prose)
 
 
