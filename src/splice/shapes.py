@@ -31,7 +31,10 @@ class PageAnswer:
 
 
 class Shape(Protocol):
-    """How rows are read and written as JSON."""
+    """How rows are read and written as JSON; `nested` where other rows stand in them too."""
+
+    @property
+    def nested(self) -> bool: ...
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None: ...
 
@@ -43,6 +46,10 @@ class RowShape:
     """The generated shape: rows of the readable columns, no entity, no model instance."""
 
     serializer: RowSerializer
+
+    @property
+    def nested(self) -> bool:
+        return False
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
         statement = select_row(description, key, dialect_of(session, description.model))
@@ -69,6 +76,10 @@ class EntityShape:
     @classmethod
     def of(cls, shown: type[BaseModel], model: type[Any]) -> EntityShape:
         return cls(shown, tuple(_loading(shown, model)))
+
+    @property
+    def nested(self) -> bool:
+        return bool(self.options)
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
         statement = select_entity(description, key, dialect_of(session, description.model)).options(
