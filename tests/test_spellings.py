@@ -83,3 +83,32 @@ def test_the_example_of_a_column_is_a_value_of_it(column_type: Any):
     (example,) = schema.get("anyOf", [schema])[0]["examples"]
 
     assert adapter.validate_python(example, strict=True) is not None
+
+
+@pytest.mark.parametrize("text", ["0", "0.00", "-0.5", "0.99"])
+def test_zero_fits_a_column_of_places_alone(text: str):
+    """The zero before the point is no digit of a Numeric(2, 2)."""
+    assert body(sa.Numeric(2, 2), f'"{text}"') == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    ("column_type", "value", "sent"),
+    [
+        (sa.Numeric(10, 10), Decimal("1E-10"), b'"0.0000000001"'),
+        (sa.Numeric(10), Decimal("9.0000000000"), b'"9"'),
+        (sa.Numeric(), Decimal("1E-7"), b'"0.0000001"'),
+        (sa.Numeric(12, 2), Decimal("12.50"), b'"12.50"'),
+    ],
+)
+def test_a_decimal_is_answered_without_an_exponent(column_type: Any, value: Decimal, sent: bytes):
+    """An answer is spelt as a body has to be, with the places of the column."""
+    assert of(column_type, "read").dump_json(value) == sent
+
+
+def test_an_enum_of_texts_takes_no_other_text():
+    """`Mapped[str]` says no more than the column does, and what is none of its texts could not be read again."""
+    write = TypeAdapter(value_type(sa.Enum("small", "large"), str | None, "Model.field").write)
+
+    assert write.validate_json('"small"', strict=True) == "small"
+    with pytest.raises(ValidationError):
+        write.validate_json('"SMALL"', strict=True)

@@ -152,6 +152,9 @@ def _without_none(annotation: Annotation) -> Annotation:
 def _same(core: Annotation, python: Annotation) -> bool:
     """Whether the annotation says no more than the column does."""
     bare = getattr(core, "__supertype__", getattr(core, "__value__", core))
+    origin: Any = get_origin(python)
+    if bare is str and origin is Literal:
+        return True  # An Enum of texts: `str` alone would take texts that are none of them.
     return bool(bare == python) or bare in {Any, object} or (bare is dict and python is JsonValue)
 
 
@@ -224,7 +227,7 @@ def _decimal(type_: Any, _owner: str) -> _Plain:
         return _float(type_, _owner)
     digits, places = type_.precision, type_.scale
     schema = WithJsonSchema(_decimal_schema(digits, places), mode="validation")
-    shape = [Limit(max_digits=digits, decimal_places=places or 0)] if digits else []
+    shape = _decimal_shape(digits, places or 0)
     return _Plain(
         Decimal,
         limits=(
@@ -234,7 +237,7 @@ def _decimal(type_: Any, _owner: str) -> _Plain:
             AfterValidator(_no_negative_zero),
             schema,
         ),
-        read=Decimal,
+        read=_decimal_read(digits, places),
         query_limits=(
             Limit(allow_inf_nan=False),
             # PostgreSQL would round to the column's places, and match rows that are not equal.
@@ -244,6 +247,21 @@ def _decimal(type_: Any, _owner: str) -> _Plain:
             schema,
         ),
     )
+
+
+def _decimal_shape(digits: int | None, places: int) -> list[Any]:
+    if digits == places:
+        # Pydantic counts the zero before the point as a digit.
+        return [Limit(gt=-1, lt=1, decimal_places=places)] if digits else []
+    return [Limit(max_digits=digits, decimal_places=places)] if digits else []
+
+
+def _decimal_read(digits: int | None, places: int | None) -> Annotation:
+    """Without an exponent, and with the column's places, which SQLAlchemy takes to be ten where none are stated."""
+    if digits and places is not None and places <= 6:
+        return Decimal  # Python writes these as they are.
+    spelling = f".{places or 0}f" if digits else "f"
+    return Annotated[Decimal, PlainSerializer(lambda value: format(value, spelling), return_type=str)]
 
 
 def _decimal_schema(digits: int | None, places: int | None) -> dict[str, Any]:

@@ -95,7 +95,7 @@ _EXAMPLES: Final = (
     (sa.Boolean, "true"),
     (sa.Integer, "7"),
     (sa.Float, "1.5"),
-    (sa.Numeric, '"5"'),
+    (sa.Numeric, '"0"'),
     (sa.Uuid, '"1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"'),
     (sa.DateTime, '"2026-01-31T12:00:00"'),
     (sa.Date, '"2026-01-31"'),

@@ -51,6 +51,8 @@ class Sample(Own):
     price: Mapped[Decimal] = mapped_column(sa.Numeric(6, 3))
     whole: Mapped[Decimal | None] = mapped_column(sa.Numeric(5, 0))
     colour: Mapped[Colour]
+    size: Mapped[str | None] = mapped_column(sa.Enum("small", "large", name="size"))
+    share: Mapped[Decimal | None] = mapped_column(sa.Numeric(4, 4))
     other: Mapped[uuid.UUID | None]
     naive: Mapped[dt.datetime | None]
     zoned: Mapped[dt.datetime | None] = mapped_column(sa.DateTime(timezone=True))
