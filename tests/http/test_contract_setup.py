@@ -125,6 +125,7 @@ def test_an_ordinary_model_starts():
         (Precise, {}, ["Precise.amount", "15", "SQLite"]),
         (Unbounded, {}, ["Unbounded.amount", "15", "SQLite"]),
         (Plain, {"marks": {"nmae": private}}, ["nmae", "Plain", "name"]),
+        (Plain, {"marks": {"name": {"splice": "hidden"}}}, ["Plain.name", "hidden", "private"]),
         (Plain, {"only": {"red"}}, ["red", "read"]),
     ],
 )
