@@ -44,6 +44,7 @@ class Field:
     annotation: Any
     nullable: bool
     required: bool
+    private: bool
     readable: bool
     creatable: bool
     updatable: bool
@@ -95,6 +96,11 @@ class Description:
     @property
     def readable(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if field.readable)
+
+    @property
+    def public(self) -> tuple[Field, ...]:
+        """All that clients may see or write: what an entity tag is about."""
+        return tuple(field for field in self.fields.values() if not field.private)
 
     @property
     def client_key(self) -> bool:
@@ -165,8 +171,9 @@ def _table_of(mapper: Mapper[Any]) -> sa.Table:
 
 
 def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mapping[str, Any] | None) -> Field:
-    column = prop.columns[0]
-    access = _access(prop.key, column, mark)
+    # Of the columns of a joined subclass the last one is the parent's, where the database makes the key.
+    column = prop.columns[-1]
+    access = _access(mapper.class_.__name__, prop.key, column, mark)
     stored = isinstance(column, sa.Column)
     in_by_client = (
         stored and access not in {"private", "read_only"} and not _set_by_server(mapper, column, mark)
@@ -181,6 +188,7 @@ def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mappin
         annotation=_annotation(mapper.class_, prop.key),
         nullable=bool(getattr(column, "nullable", True)),
         required=in_by_client and not (column.nullable or python_default or server_default),
+        private=access == "private",
         readable=access not in {"private", "write_only"},
         creatable=in_by_client,
         updatable=in_by_client and access != "write_once" and not is_key,
@@ -192,11 +200,21 @@ def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mappin
     )
 
 
-def _access(name: str, column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> Access | None:
+def _access(
+    model: str, name: str, column: ColumnElement[Any], mark: Mapping[str, Any] | None
+) -> Access | None:
     if _marked(column, mark):
-        said: Access | None = (column.info if mark is None else mark).get(MARK_KEY)
-        return said
+        return _checked_access(f"{model}.{name}", (column.info if mark is None else mark).get(MARK_KEY))
     return "private" if name.startswith("_") or _SECRET_NAME.search(name) else None
+
+
+def _checked_access(owner: str, said: Any) -> Access | None:
+    if said is not None and said not in get_args(Access):
+        raise SetupError(
+            f"{owner} is marked {said!r}; the marks are private, read_only, write_only and write_once"
+        )
+    access: Access | None = said
+    return access
 
 
 def _marked(column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> bool:
@@ -280,7 +298,8 @@ def _constraints(mapper: Mapper[Any]) -> Iterator[Constraint]:
 
 
 def _table_constraints(mapper: Mapper[Any], table: sa.Table) -> Iterator[Constraint]:
-    for constraint in table.constraints:
+    of_columns = [constraint for column in table.columns for constraint in column.constraints]
+    for constraint in [*table.constraints, *of_columns]:
         kind = _constraint_kind(constraint)
         if kind is not None and isinstance(constraint, sa.sql.schema.ColumnCollectionConstraint):
             target = (

@@ -314,7 +314,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _prepare_mariadb(engine: Engine) -> None:
     _adapt_types(engine.dialect, {sa.DateTime: _MariadbDateTime})
     compiler = type(engine.dialect.type_compiler_instance)
-    precise = type(compiler.__name__, (_Microseconds, compiler), {})
+    precise = type(compiler.__name__, (_FullPrecision, compiler), {})
     # On this dialect object only: the class, and so every other engine, keeps what it had.
     engine.dialect.type_compiler_instance = precise(engine.dialect)
 
@@ -323,8 +323,14 @@ def _adapt_types(dialect: Dialect, implementations: Mapping[type[Any], type[Any]
     dialect.colspecs = {**dialect.colspecs, **implementations}  # shadows the class's, on purpose
 
 
-class _Microseconds:
-    """Types without a stated precision keep microseconds, as they do on every other database."""
+class _FullPrecision:
+    """Types without a stated precision keep microseconds and double precision, as on every other database."""
+
+    def visit_FLOAT(self, type_: Any, **options: Any) -> str:  # noqa: N802  # SQLAlchemy's name
+        if type_.precision is None:
+            return "DOUBLE"
+        inherited: Any = super()
+        return str(inherited.visit_FLOAT(type_, **options))
 
     def visit_DATETIME(self, type_: Any, **_: Any) -> str:  # noqa: N802  # SQLAlchemy's name
         return _with_precision(type_, "DATETIME")

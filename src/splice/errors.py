@@ -85,7 +85,7 @@ class Problem(Exception):
         issues: Sequence[Issue] = (),
         retry_after_seconds: int | None = None,
     ) -> None:
-        self.detail = detail or self.title
+        self.detail = detail or (issues[0].detail if len(issues) == 1 else self.title)
         self.retry_after_seconds = retry_after_seconds
         located = Issue(self.detail, self.code, hint, pointer, parameter, header)
         self.issues = tuple(issues) or ((located,) if _says_more(located) else ())

@@ -69,7 +69,8 @@ async def answer_read(
     answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key))
     tag = f'"{answer.tag}"'
     # The tag is of this row alone; others that stand in the answer may have changed.
-    known = not service.subject.shape.nested and _names_weakly(request.headers.get("if-none-match", ""), tag)
+    given = request.headers.get("if-none-match", "")
+    known = not service.subject.shape.relations and _names_weakly(given, tag)
     if known:
         return Response(status_code=304, headers={"ETag": tag})
     return _json(request, answer.body, {"ETag": tag})
@@ -81,7 +82,7 @@ async def answer_create(
     _refuse_parameters(request)
     body = await _parsed(request, service.create, service.description)
     answer = await _write(service, session, lambda inner: operations.create(inner, service.subject, body))
-    return _created(request, answer, "/".join([_own_address(request), *map(_segment, answer.key)]))
+    return _created(request, answer, _address_of(request, answer.key))
 
 
 async def answer_replace(
@@ -89,9 +90,11 @@ async def answer_replace(
 ) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.replace, service.description)
-    allows = _if_match(request) if "if-match" in request.headers else None
+    allows, must_exist = _precondition(request), "if-match" in request.headers
     answer = await _write(
-        service, session, lambda inner: operations.replace(inner, service.subject, key, body, allows)
+        service,
+        session,
+        lambda inner: operations.replace(inner, service.subject, key, body, allows, must_exist=must_exist),
     )
     return _created(request, answer, _own_address(request)) if answer.created else _row(request, answer)
 
@@ -101,7 +104,7 @@ async def answer_update(
 ) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.update, service.description)
-    allows = _if_match(request)
+    allows = _precondition(request)
     answer = await _write(
         service, session, lambda inner: operations.update(inner, service.subject, key, body, allows)
     )
@@ -112,7 +115,7 @@ async def answer_delete(
     service: Service, request: Request, session: AnySession, key: Sequence[Any]
 ) -> Response:
     _refuse_parameters(request)
-    allows = _if_match(request)
+    allows = _precondition(request)
     await _write(service, session, lambda inner: operations.remove(inner, service.subject, key, allows))
     return Response(status_code=204)
 
@@ -166,8 +169,9 @@ def _row(request: Request, answer: RowAnswer) -> Response:
     return _json(request, answer.body, {"ETag": f'"{answer.tag}"'})
 
 
-def _created(request: Request, answer: RowAnswer, location: str) -> Response:
-    return _json(request, answer.body, {"ETag": f'"{answer.tag}"', "Location": location}, 201)
+def _created(request: Request, answer: RowAnswer, location: str | None) -> Response:
+    headers = {"ETag": f'"{answer.tag}"'} | ({} if location is None else {"Location": location})
+    return _json(request, answer.body, headers, 201)
 
 
 # The body.
@@ -225,11 +229,17 @@ def _forbidden(name: str) -> Issue:
 # Preconditions (RFC 9110, 13.1).
 
 
-def _if_match(request: Request) -> Callable[[str], bool]:
-    header = request.headers.get("if-match")
-    if header is None:
+def _precondition(request: Request) -> Callable[[str], bool]:
+    """Whether a row of some entity tag may be written, by `If-Match` and `If-None-Match`."""
+    wanted, unwanted = request.headers.get("if-match"), request.headers.get("if-none-match")
+    if wanted is None and unwanted is None:
         return any_state
-    return lambda tag: _names_strongly(header, f'"{tag}"')
+
+    def allows(tag: str) -> bool:
+        fits = wanted is None or _names_strongly(wanted, f'"{tag}"')
+        return fits and not (unwanted is not None and _names_weakly(unwanted, f'"{tag}"'))
+
+    return allows
 
 
 def _names_strongly(header: str, tag: str) -> bool:
@@ -254,8 +264,12 @@ def _own_address(request: Request) -> str:
     return quote(root + inner.rstrip("/"))
 
 
-def _segment(value: Any) -> str:
-    return quote(str(to_jsonable_python(value, bytes_mode="base64")), safe="")
+def _address_of(request: Request, key: Sequence[Any]) -> str | None:
+    """The path of a row below this collection; None for a key that no path reaches, only a filter."""
+    texts = [str(to_jsonable_python(value, bytes_mode="base64")) for value in key]
+    if any(text in {"", ".", ".."} or "/" in text for text in texts):
+        return None
+    return "/".join([_own_address(request), *(quote(text, safe="") for text in texts)])
 
 
 def _links(request: Request, plan: ReadPlan, *, has_next: bool) -> str:

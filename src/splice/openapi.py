@@ -173,7 +173,12 @@ def _parameters(service: Service, verb: Verb) -> list[dict[str, Any]]:
     if verb == "read":
         return [_header("If-None-Match", "Entity tags that the client has; 304 if the row is one of them.")]
     if verb in {"replace", "update", "delete"}:
-        return [_header("If-Match", "Entity tags that the client accepts; 412 if the row is none of them.")]
+        return [
+            _header("If-Match", "Entity tags that the client accepts; 412 if the row is none of them."),
+            _header(
+                "If-None-Match", "Entity tags that the client refuses; 412 if the row is one of them, or `*`."
+            ),
+        ]
     return []
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -44,6 +44,7 @@ __all__ = [
     "replace",
     "take_entity",
     "update",
+    "write_out",
 ]
 
 
@@ -59,14 +60,19 @@ class RowAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A described model with everything that its verbs need; `tables` names the other models for error messages."""
+    """A described model with everything that its verbs need.
+
+    `state` writes what an entity tag is about; `tables` names the other models for error messages; `limits` hold
+    values to their columns where a model of the user's own may let through more.
+    """
 
     description: Description
     shape: Shape
-    serializer: RowSerializer
+    state: RowSerializer
     hooks: Hooks
     tables: Mapping[str, Description]
-    generated_create: bool = True
+    limits: Mapping[str, TypeAdapter[Any]]
+    generated_create: bool
 
 
 def any_state(_tag: str) -> bool:
@@ -101,8 +107,10 @@ def find_entities(session: Session, subject: Subject, plan: ReadPlan) -> list[An
 
 
 def get_entity(session: Session, subject: Subject, key: Key) -> Any:
-    """One ORM entity, for a script or a route of the user's own."""
-    statement = select_entity(subject.description, key, _dialect(session, subject))
+    """One ORM entity with the relations that answers show, for a script or a route of the user's own."""
+    statement = select_entity(subject.description, key, _dialect(session, subject)).options(
+        *subject.shape.options
+    )
     with _faults_named(subject):
         entity = session.execute(statement).scalar_one_or_none()
     if entity is None:
@@ -111,8 +119,19 @@ def get_entity(session: Session, subject: Subject, key: Key) -> Any:
 
 
 def take_entity(session: Session, subject: Subject, key: Key) -> Any:
-    """One ORM entity under the row lock, for a route that is about to change it."""
-    return _locked(session, subject, key, any_state)
+    """The same under the row lock, for a route that is about to change it."""
+    _locked(session, subject, key, any_state)
+    return get_entity(session, subject, key)
+
+
+def write_out(session: Session, subject: Subject, entities: Sequence[Any]) -> None:
+    """Flush, and read back what the database has made of these entities, with the relations that answers show."""
+    with _faults_named(subject):
+        session.flush()
+        for entity in entities:
+            session.refresh(entity)
+            if isinstance(entity, subject.description.model):
+                _load_relations(session, subject, entity)
 
 
 def create(session: Session, subject: Subject, body: BaseModel) -> RowAnswer:
@@ -120,7 +139,9 @@ def create(session: Session, subject: Subject, body: BaseModel) -> RowAnswer:
 
     The answer is read back, since only the database knows what it stored: scales, defaults, triggers.
     """
-    return _insert(session, subject, new_values(body, generated=subject.generated_create), body)
+    values = new_values(body, generated=subject.generated_create)
+    _hold_to_columns(subject, values)
+    return _insert(session, subject, values, body)
 
 
 def update(
@@ -134,22 +155,29 @@ def update(
         NotFound: No row has this key.
         PreconditionFailed: The row is not in a state that the client allows.
     """
-    entity = _locked(session, subject, key, allows)
-    return _write(session, subject, entity, changes(body), body)
+    values = changes(body)
+    _hold_to_columns(subject, values)
+    return _write(session, subject, _locked(session, subject, key, allows), values, body)
 
 
-def replace(
-    session: Session, subject: Subject, key: Key, body: BaseModel, allows: Callable[[str], bool] | None = None
+def replace(  # a request states two preconditions
+    session: Session,
+    subject: Subject,
+    key: Key,
+    body: BaseModel,
+    allows: Callable[[str], bool] = any_state,
+    *,
+    must_exist: bool = False,
 ) -> RowAnswer:
     """Replace everything that clients may write; what was not sent takes its Python default, else NULL.
 
-    Where the key is the client's, a missing row is created.
+    Where the key is the client's, a missing row is created, unless it `must_exist`.
     """
     sent = changes(body)
     entity = _found(session, subject, key)
     if entity is None:
-        return _put_new(session, subject, key, sent, body, conditional=allows is not None)
-    _check(subject, entity, allows or any_state)
+        return _put_new(session, subject, key, sent, body, conditional=must_exist)
+    _check(subject, entity, allows)
     _refuse_other_identity(subject.description, entity, sent)
     return _write(session, subject, entity, _replacement(subject.description, sent), body)
 
@@ -169,11 +197,40 @@ def remove(session: Session, subject: Subject, key: Key, allows: Callable[[str],
         session.flush()
         run_hooks(subject.hooks.after_delete, session, entity)
         session.flush()
-    run_after_commit(subject.hooks.after_commit, session, Change("delete", subject.description.model, row))
+    _announce(session, subject, "delete", row)
 
 
 def _dialect(session: Session, subject: Subject) -> str:
     return dialect_of(session, subject.description.model)
+
+
+def _load_relations(session: Session, subject: Subject, entity: Any) -> None:
+    if subject.shape.options:
+        statement = select_entity(
+            subject.description, sa.inspect(entity).identity, _dialect(session, subject)
+        )
+        session.execute(statement.options(*subject.shape.options)).one_or_none()
+
+
+def _hold_to_columns(subject: Subject, values: Row) -> None:
+    """SQLite would store what no column holds, and every database words its refusal differently."""
+    checked = (
+        (name, _misfit(subject.limits[name], value))
+        for name, value in values.items()
+        if name in subject.limits
+    )
+    issues = [Issue(*misfit, pointer=f"/{name}") for name, misfit in checked if misfit is not None]
+    if issues:
+        raise Invalid(issues=issues)
+
+
+def _misfit(limit: TypeAdapter[Any], value: Any) -> tuple[str, str] | None:
+    try:
+        limit.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return first["msg"], first["type"].replace("_", "-")
+    return None
 
 
 def _total(session: Session, subject: Subject, plan: ReadPlan) -> int:
@@ -221,8 +278,13 @@ def _stored(session: Session, subject: Subject, entity: Any, action: Action) -> 
         found = subject.shape.read(session, subject.description, key)
     if found is None:
         raise NotFound(f"This {subject.description.name} is not visible after it was written")
-    run_after_commit(subject.hooks.after_commit, session, Change(action, subject.description.model, found[1]))
+    _announce(session, subject, action, found[1])
     return _answer(subject, key, *found)
+
+
+def _announce(session: Session, subject: Subject, action: Action, row: Row) -> None:
+    shown = {field.name: row[field.name] for field in subject.description.readable}
+    run_after_commit(subject.hooks.after_commit, session, Change(action, subject.description.model, shown))
 
 
 def _put_new(
@@ -260,7 +322,7 @@ def _check_key(model: type[BaseModel], identity: Row) -> None:
                 Issue(item["msg"], item["type"].replace("_", "-"), parameter=name)
                 for name, item in wrong.items()
             ]
-            raise Invalid(issues[0].detail, issues=issues) from error
+            raise Invalid(issues=issues) from error
 
 
 def _locked(session: Session, subject: Subject, key: Key, allows: Callable[[str], bool]) -> Any:
@@ -358,7 +420,7 @@ def _tag(subject: Subject, row: Row) -> str:
     version = subject.description.version
     if version is not None and version.readable:
         return str(row[version.name])
-    return subject.serializer.digest(row)
+    return subject.state.digest(row)
 
 
 def _missing(description: Description) -> NotFound:

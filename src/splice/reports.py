@@ -51,7 +51,18 @@ def speaks_of_data(error: BaseException) -> bool:
 def _holds_data(error: BaseException) -> bool:
     if isinstance(error, SQLAlchemyError | ValidationError | ValidationException):
         return True
-    return any(cls.__module__.partition(".")[0] in _DRIVERS for cls in type(error).__mro__)
+    return any(_package(cls.__module__) in _DRIVERS for cls in type(error).__mro__) or _comes_from_rows(error)
+
+
+def _comes_from_rows(error: BaseException) -> bool:
+    """Raised while SQLAlchemy or a driver turned a stored value into Python's: its text quotes the value."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    innermost = _package(frames[-1].f_globals.get("__name__", "")) if frames else ""
+    return innermost in _DRIVERS or innermost == "sqlalchemy"
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 _DRIVERS: Final = frozenset(

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 from splice import operations
 from splice.checks import check_create, check_decimals, say_what_is_private
 from splice.database import Database, call_hook, run_on
-from splice.description import Description, describe
+from splice.description import Description, Field, describe
 from splice.errors import SetupError
 from splice.handlers import HANDLERS, VERBS, Service, Verb, answer_options, query_of
 from splice.hooks import Change, Hook, Hooks
@@ -27,7 +28,7 @@ from splice.openapi import documentation
 from splice.operations import RowAnswer, Subject
 from splice.plan import MAX_LIMIT, plan_read, readable
 from splice.routes import ResourceRoute, settled
-from splice.schemas import derive, row_serializer
+from splice.schemas import column_limits, derive, row_serializer, state_serializer
 from splice.shapes import EntityShape, RowShape, Shape
 from splice.terms import Query
 from splice.values import value_type
@@ -113,7 +114,7 @@ class Resource(APIRouter, Generic[M]):
         self._verbs = _checked_verbs(only, own_update=update is not None)
         self._own_create = create
         self._hooks = Hooks()
-        self._subject = _subject(self.description, db, self._hooks, read, own_create=create is not None)
+        self._subject = _subject(self.description, db, self._hooks, _Own(create, update, read))
         self._service = Service(
             subject=self._subject,
             readable=readable(self.description, max_limit),
@@ -134,7 +135,7 @@ class Resource(APIRouter, Generic[M]):
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Declare a route of your own; it comes before the generated ones, and replaces those of its shape."""
-        super().add_api_route(path, settled(endpoint), **options)
+        super().add_api_route(path, settled(endpoint, self._subject), **options)
         route = cast("APIRoute", self.routes[-1])
         self._generated = [other for other in self._generated if not _replaces(route, other)]
         self._put_generated_last()
@@ -276,14 +277,12 @@ class Resource(APIRouter, Generic[M]):
 
     def _endpoint(self, verb: Verb, path: str) -> Callable[..., Any]:
         """A function with the signature that FastAPI reads; the names begin with `_`, which no field in a path does."""
-        keys = [field.name for field in self.description.key if f"{{{field.name}}}" in path]
+        keys = self.description.key if "{" in path else ()
 
         async def endpoint(
             _request: Request, _response: Response, _session: Any, _body: Any = None, **key: Any
         ) -> Response:
-            answer = await HANDLERS[verb](
-                self._service, _request, _session, tuple(key[name] for name in keys)
-            )
+            answer = await HANDLERS[verb](self._service, _request, _session, _key_values(key))
             # What dependencies have set on FastAPI's injected response belongs to the answer.
             answer.headers.raw.extend(_response.headers.raw)
             return answer
@@ -300,14 +299,13 @@ class Resource(APIRouter, Generic[M]):
 
     def _row_dependency(self) -> Callable[..., Any]:
         async def row(_request: Request, _session: Any, **key: Any) -> Any:
-            values = tuple(key[field.name] for field in self.description.key)
             take = operations.get_entity if _request.method in _SAFE_METHODS else operations.take_entity
-            return await run_on(_session, lambda inner: take(inner, self._subject, values))
+            return await run_on(_session, lambda inner: take(inner, self._subject, _key_values(key)))
 
         parameters = [
             _keyword("_request", Request),
             _keyword("_session", Annotated[Any, self._session]),
-            *_key_parameters(self.description, [field.name for field in self.description.key]),
+            *_key_parameters(self.description, self.description.key),
         ]
         return _signed(row, f"row_of_{self.description.table}", parameters)
 
@@ -329,11 +327,16 @@ def _keyword(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
 
 
-def _key_parameters(description: Description, names: Sequence[str]) -> Iterator[inspect.Parameter]:
-    for name in names:
-        field = description.fields[name]
-        types = value_type(field.type, field.annotation, f"{description.name}.{name}")
-        yield _keyword(name, Annotated[types.query, Path(description=field.doc)])
+def _key_parameters(description: Description, fields: Sequence[Field]) -> Iterator[inspect.Parameter]:
+    """The parts of a key, numbered: a field may be called `class`, which no parameter of a function can."""
+    for number, field in enumerate(fields):
+        types = value_type(field.type, field.annotation, f"{description.name}.{field.name}")
+        path = Path(alias=field.name, description=field.doc)
+        yield _keyword(f"_key_{number}", Annotated[types.query, path])
+
+
+def _key_values(numbered: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(numbered[f"_key_{number}"] for number in range(len(numbered)))
 
 
 def _session_dependency(
@@ -356,20 +359,31 @@ def _checked_verbs(only: Iterable[Verb], *, own_update: bool) -> tuple[Verb, ...
     return tuple(verb for verb in VERBS if verb in wanted and not (own_update and verb == "replace"))
 
 
-def _subject(
-    description: Description,
-    db: Database | None,
-    hooks: Hooks,
-    read: type[BaseModel] | None,
-    *,
-    own_create: bool,
-) -> Subject:
-    serializer = row_serializer(description)
-    shape: Shape = RowShape(serializer) if read is None else EntityShape.of(read, description.model)
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The models that the user brings in place of generated ones."""
+
+    create: type[BaseModel] | None
+    update: type[BaseModel] | None
+    read: type[BaseModel] | None
+
+
+def _subject(description: Description, db: Database | None, hooks: Hooks, own: _Own) -> Subject:
     if db is not None:
         db.register(description)
-    tables = {description.table: description} if db is None else db.tables
-    return Subject(description, shape, serializer, hooks, tables, generated_create=not own_create)
+    return Subject(
+        description=description,
+        shape=_shape(description, own.read),
+        state=state_serializer(description),
+        hooks=hooks,
+        tables={description.table: description} if db is None else db.tables,
+        generated_create=own.create is None,
+        limits=column_limits(description) if own.create or own.update else {},
+    )
+
+
+def _shape(description: Description, read: type[BaseModel] | None) -> Shape:
+    return RowShape(row_serializer(description)) if read is None else EntityShape.of(read, description.model)
 
 
 def _bridged(hook: Callable[..., Any]) -> Hook:

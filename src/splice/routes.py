@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from splice.database import run_on
 from splice.errors import Problem
+from splice.operations import Subject, write_out
 from splice.problems import from_validation, render
 
 __all__ = ["ResourceRoute", "settled"]
@@ -31,10 +32,12 @@ class ResourceRoute(APIRoute):
     """A route that ignores one trailing slash and answers its problems even in an app without `install`."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and _is_redirect(scope):
+            return Match.NONE, {}
         match, child_scope = super().matches(scope)
         if match is not Match.NONE or scope["type"] != "http":
             return match, child_scope
-        if _has_trailing_slash(scope["path"]):
+        if _has_trailing_slash(scope):
             return super().matches({**scope, "path": scope["path"][:-1]})
         if self.path.endswith("/") and not scope["path"].endswith("/"):
             return super().matches({**scope, "path": f"{scope['path']}/"})
@@ -68,7 +71,7 @@ class ResourceRoute(APIRoute):
             await render(problem, scope)(scope, receive, send)
 
 
-def settled(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def settled(endpoint: Callable[..., Any], subject: Subject) -> Callable[..., Any]:
     """The same endpoint, whose returned entities are flushed and refreshed before they are serialised.
 
     FastAPI serialises before the unit of work ends, so before its flush: without this, a new row would be sent without
@@ -83,23 +86,17 @@ def settled(endpoint: Callable[..., Any]) -> Callable[..., Any]:
             result = await endpoint(*arguments, **named)
         else:
             result = await run_in_threadpool(endpoint, *arguments, **named)
-        await _settle(result)
+        await _settle(result, subject)
         return result
 
     return settling
 
 
-async def _settle(result: Any) -> None:
-    entities = [entity for entity in _entities(result) if _is_unsettled(entity)]
+async def _settle(result: Any, subject: Subject) -> None:
+    entities = [entity for entity in _entities(result) if _is_unsettled(entity, subject)]
     if entities:
         session = cast("Session", object_session(entities[0]))
-        await run_on(async_session(session) or session, lambda inner: _write_out(inner, entities))
-
-
-def _write_out(session: Session, entities: list[Any]) -> None:
-    session.flush()
-    for entity in entities:
-        session.refresh(entity)
+        await run_on(async_session(session) or session, lambda inner: write_out(inner, subject, entities))
 
 
 def _entities(result: Any) -> Iterator[Any]:
@@ -108,11 +105,22 @@ def _entities(result: Any) -> Iterator[Any]:
             yield part
 
 
-def _is_unsettled(entity: Any) -> bool:
+def _is_unsettled(entity: Any, subject: Subject) -> bool:
     """New, changed, or with attributes that the database has to supply."""
     state = sa.inspect(entity)
-    return state.session is not None and bool(state.pending or state.modified or state.expired_attributes)
+    if state.session is None:
+        return False
+    shown = subject.shape.relations if isinstance(entity, subject.description.model) else ()
+    return bool(state.pending or state.modified or state.expired_attributes or state.unloaded & set(shown))
 
 
-def _has_trailing_slash(path: str) -> bool:
-    return len(path) > 1 and path.endswith("/") and not path.endswith("//")
+def _is_redirect(scope: Scope) -> bool:
+    """Starlette tries a path without its slash, to redirect there: not to another row, where the slash was `%2F`."""
+    raw = scope.get("raw_path") or b""
+    return not scope["path"].endswith("/") and (raw.endswith(b"/") or raw[-3:].upper() == b"%2F")
+
+
+def _has_trailing_slash(scope: Scope) -> bool:
+    """One slash that the client wrote as such: `%2F` belongs to a key, and must not lead to another row."""
+    path, raw = scope["path"], scope.get("raw_path") or b"/"
+    return len(path) > 1 and path.endswith("/") and not path.endswith("//") and raw.endswith(b"/")

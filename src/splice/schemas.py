@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import GenericAlias
+from types import GenericAlias, MappingProxyType
 from typing import Any, Final, Generic, NotRequired, TypeAlias, TypeVar
 
 from pydantic import MISSING, BaseModel, ConfigDict, TypeAdapter, create_model
@@ -19,7 +19,17 @@ from typing_extensions import TypedDict
 from splice.description import Description, Field
 from splice.values import ValueType, value_type
 
-__all__ = ["Page", "RowSerializer", "Schemas", "changes", "derive", "new_values", "row_serializer"]
+__all__ = [
+    "Page",
+    "RowSerializer",
+    "Schemas",
+    "changes",
+    "column_limits",
+    "derive",
+    "new_values",
+    "row_serializer",
+    "state_serializer",
+]
 
 T = TypeVar("T")
 Row: TypeAlias = Mapping[str, Any]
@@ -67,7 +77,7 @@ class RowSerializer:
         return self._page.to_json(page, warnings="none")
 
     def digest(self, row: Row) -> str:
-        """A hash over every field that is shown: two rows with one digest read the same."""
+        """A hash over every field: rows with one digest hold the same."""
         return hashlib.blake2b(self.row(row), digest_size=16).hexdigest()
 
 
@@ -91,10 +101,20 @@ def derive(description: Description) -> Schemas:
 
 
 def row_serializer(description: Description) -> RowSerializer:
-    """The serialiser of rows keyed by field name, private fields left out."""
-    return RowSerializer(
-        {field.name: _nullable(field, _type_of(description, field).read) for field in description.readable}
-    )
+    """The serialiser of the fields that are shown; of what a row holds besides, nothing is written."""
+    return RowSerializer(_read_types(description, description.readable))
+
+
+def state_serializer(description: Description) -> RowSerializer:
+    """The serialiser of all that clients may see or write, for entity tags: nobody gets to see its JSON."""
+    return RowSerializer(_read_types(description, description.public))
+
+
+def column_limits(description: Description) -> Mapping[str, TypeAdapter[Any]]:
+    """What each column that clients may write can hold, for values that a model of the user's own let through."""
+    writable = [field for field in description.fields.values() if field.creatable or field.updatable]
+    types = {field.name: _nullable(field, _type_of(description, field).write) for field in writable}
+    return MappingProxyType({name: TypeAdapter(annotation) for name, annotation in types.items()})
 
 
 def new_values(body: BaseModel, *, generated: bool) -> dict[str, Any]:
@@ -116,6 +136,10 @@ def _by_alias(body: BaseModel, names: Any) -> dict[str, Any]:
     fields = type(body).model_fields
     said = {fields[name].alias or name: getattr(body, name) for name in fields if name in names}
     return {name: value for name, value in said.items() if value is not MISSING}
+
+
+def _read_types(description: Description, fields: Sequence[Field]) -> dict[str, Any]:
+    return {field.name: _nullable(field, _type_of(description, field).read) for field in fields}
 
 
 def _visible(field: Field) -> bool:

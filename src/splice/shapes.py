@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 
-from splice.description import Description
+from splice.description import Description, Field
 from splice.plan import ReadPlan
 from splice.schemas import RowSerializer
 from splice.statements import select_entities, select_entity, select_row, select_rows
@@ -31,10 +31,16 @@ class PageAnswer:
 
 
 class Shape(Protocol):
-    """How rows are read and written as JSON; `nested` where other rows stand in them too."""
+    """How rows are read and written as JSON.
+
+    `relations` are shown with each row, and `options` load them; an entity tag does not cover them.
+    """
 
     @property
-    def nested(self) -> bool: ...
+    def relations(self) -> Sequence[str]: ...
+
+    @property
+    def options(self) -> Sequence[_AbstractLoad]: ...
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None: ...
 
@@ -46,21 +52,19 @@ class RowShape:
     """The generated shape: rows of the readable columns, no entity, no model instance."""
 
     serializer: RowSerializer
-
-    @property
-    def nested(self) -> bool:
-        return False
+    relations: tuple[str, ...] = ()
+    options: tuple[_AbstractLoad, ...] = ()
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
         statement = select_row(description, key, dialect_of(session, description.model))
         found = session.execute(statement).one_or_none()
         if found is None:
             return None
-        row = dict(zip(_names(description), found, strict=True))
+        row = dict(zip(_names(description.public), found, strict=True))
         return self.serializer.row(row), row
 
     def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
-        names = _names(plan.description)
+        names = _names(plan.description.readable)
         found = session.execute(select_rows(plan, dialect_of(session, plan.description.model))).all()
         rows = [dict(zip(names, row, strict=True)) for row in found[: plan.limit]]
         return PageAnswer(self.serializer.page(rows, total), len(found) > plan.limit)
@@ -71,15 +75,13 @@ class EntityShape:
     """A Pydantic model of the user's own, filled from ORM entities; its relations are loaded in advance."""
 
     model: type[BaseModel]
+    relations: tuple[str, ...]
     options: tuple[_AbstractLoad, ...]
 
     @classmethod
     def of(cls, shown: type[BaseModel], model: type[Any]) -> EntityShape:
-        return cls(shown, tuple(_loading(shown, model)))
-
-    @property
-    def nested(self) -> bool:
-        return bool(self.options)
+        relations = tuple(name for name in shown.model_fields if name in sa.inspect(model).relationships)
+        return cls(shown, relations, tuple(_loading(shown, model)))
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
         statement = select_entity(description, key, dialect_of(session, description.model)).options(
@@ -106,12 +108,12 @@ def dialect_of(session: Session, model: type[Any]) -> str:
 
 
 def row_of(description: Description, entity: Any) -> dict[str, Any]:
-    """The readable fields of an entity, as a row."""
-    return {part.name: getattr(entity, part.name) for part in description.readable}
+    """The public fields of an entity, as a row."""
+    return {part.name: getattr(entity, part.name) for part in description.public}
 
 
-def _names(description: Description) -> tuple[str, ...]:
-    return tuple(part.name for part in description.readable)
+def _names(fields: Sequence[Field]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields)
 
 
 def _loading(shown: type[BaseModel], model: type[Any]) -> Iterator[_AbstractLoad]:

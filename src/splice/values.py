@@ -25,6 +25,7 @@ from pydantic import AfterValidator, BeforeValidator, JsonValue, PlainSerializer
 from pydantic import Field as Limit
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
 from splice.errors import SetupError
@@ -78,8 +79,12 @@ def value_type(type_: TypeEngine[Any], annotation: Annotation, owner: str) -> Va
         SetupError: The type has no known Python values; the message holds the fix.
     """
     given = _without_none(annotation)
+    if isinstance(type_, sa.ARRAY):
+        return _array(type_, given, owner)
     for kind, rule in _RULES:
-        if isinstance(type_, kind):
+        if isinstance(type_, kind) and not isinstance(
+            type_, mysql.SET
+        ):  # a SET calls itself text, and reads as a set
             return _annotated(rule(type_, owner), given)
     if isinstance(type_, sa.TypeDecorator):
         return _decorated(given, owner)
@@ -490,12 +495,35 @@ def _check_json(value: Any, depth: int) -> None:
             _check_json(part, depth - 1)
 
 
-def _array(type_: Any, owner: str) -> _Plain:
-    item = value_type(type_.item_type, None, owner)
+def _array(type_: sa.ARRAY[Any], given: Annotation, owner: str) -> ValueType:
+    core, metadata = _split(given)
+    inner, depth = _items(core)
+    item = value_type(type_.item_type, inner, owner)
     write, read = item.write, item.read
-    for _ in range(type_.dimensions or 1):
+    for _ in range(type_.dimensions or depth or 1):
         write, read = list[write], list[read]  # type: ignore[valid-type]  # built from values
-    return _Plain(write, read=read)
+    return ValueType(write=_join(write, [*metadata, AfterValidator(_rectangular)]), read=read, query=write)
+
+
+def _items(annotation: Annotation) -> tuple[Annotation, int]:
+    """What stands inside of `list[list[…]]`, and how deep."""
+    origin: Any = get_origin(annotation)
+    if origin is not list:
+        return (None if annotation is list else annotation), 0
+    inner, depth = _items(get_args(annotation)[0])
+    return inner, depth + 1
+
+
+def _rectangular(value: list[Any]) -> list[Any]:
+    """PostgreSQL has no rows of different lengths, and forgets those without items."""
+    rows = [row for row in value if isinstance(row, list)]
+    if any(not row or len(row) != len(rows[0]) for row in rows):
+        raise PydanticCustomError(
+            "ragged_array", "Rows of an array should have items, and all the same number of them"
+        )
+    for row in rows:
+        _rectangular(row)
+    return value
 
 
 _RULES: Final[tuple[tuple[type[Any], Callable[[Any, str], _Plain]], ...]] = (
@@ -514,6 +542,5 @@ _RULES: Final[tuple[tuple[type[Any], Callable[[Any, str], _Plain]], ...]] = (
     (sa.Interval, _interval),
     (sa.LargeBinary, _binary),
     (sa.JSON, _json),
-    (sa.ARRAY, _array),
 )
 """First match wins, so a subclass stands before its base."""

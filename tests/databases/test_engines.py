@@ -151,7 +151,7 @@ async def test_times_set_by_the_server_are_utc(db):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("local_time", datetime(2024, 1, 1, 1, 0, 0, 123456)),  # noqa: DTZ001  # a time without a zone is the subject
+        ("local_time", datetime(2024, 1, 1, 1, 0, 0, 123456)),  # a time without a zone is the subject
         ("price", Decimal("1234567890.10")),
         ("data", b"\x00\xff'\\\x80"),
         ("duration", timedelta(days=-2, microseconds=5)),
