@@ -194,7 +194,9 @@ class Lower(sa.types.TypeDecorator[str]):
     cache_ok = True
 
 
-@pytest.mark.parametrize("type_", [Point(), postgresql.TSVECTOR(), sa.types.NullType(), Lower(9)])
+@pytest.mark.parametrize(
+    "type_", [Point(), postgresql.TSVECTOR(), mysql.SET("a", "b"), sa.types.NullType(), Lower(9)]
+)
 def test_a_type_without_known_values_stops_the_start(type_):
     """Never a silent Any: the message names the field and the fix."""
     with pytest.raises(SetupError, match=r"Row\.x .*Mapped\["):

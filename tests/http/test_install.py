@@ -35,9 +35,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
 from splice.application import install
-from splice.guard import AnswerBrokenOff
 from splice.database import Database
 from splice.errors import DatabaseUnavailable, NotFound, SetupError, TooBusy
+from splice.guard import AnswerBrokenOff
 
 
 class Item(BaseModel):
