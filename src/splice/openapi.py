@@ -197,7 +197,7 @@ def _filter(field: Field, model: Readable) -> dict[str, Any]:
     return {
         "name": name,
         "in": "query",
-        "description": f"{described}Rows whose {field.name} equals it; repeated: any of them.",
+        "description": f"{described}Only rows with this value; repeated, with any of them.",
         "style": "form",
         "explode": True,
         "schema": {"type": "array", "items": _inlined(model.adapters[field.name])},
