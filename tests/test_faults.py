@@ -25,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
 from splice.description import describe
+from splice.drivers import Fault, classify
 from splice.errors import (
     CheckFailed,
     CommitUnknown,
@@ -37,7 +38,7 @@ from splice.errors import (
     StillReferenced,
     TooBusy,
 )
-from splice.faults import Fault, classify, foreign_keys, repeatable, translate
+from splice.faults import foreign_keys, repeatable, translate
 
 LONG = "a_rule_whose_name_is_much_longer_than_the_sixty_three_bytes_that_postgresql_keeps"
 LONG_TABLE = "an_exceedingly_long_table_name_for_something_quite_ordinary"

@@ -41,6 +41,7 @@ from typing_extensions import TypeVar
 
 from splice.creation import create_tables
 from splice.description import Description
+from splice.drivers import classify
 from splice.engines import (
     DialectName,
     EngineSettings,
@@ -51,7 +52,7 @@ from splice.engines import (
     read_url,
 )
 from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, SetupError, TooBusy
-from splice.faults import Moment, classify, repeatable, translate
+from splice.faults import Moment, repeatable, translate
 
 __all__ = ["AnySession", "Bind", "Database", "Unit", "call_hook", "plain_hook", "run_on"]
 
