@@ -85,10 +85,10 @@ class Problem(Exception):
         issues: Sequence[Issue] = (),
         retry_after_seconds: int | None = None,
     ) -> None:
-        self.detail = detail or (issues[0].detail if len(issues) == 1 else self.title)
-        self.retry_after_seconds = retry_after_seconds
+        self.detail: str = detail or (issues[0].detail if len(issues) == 1 else self.title)
+        self.retry_after_seconds: int | None = retry_after_seconds
         located = Issue(self.detail, self.code, hint, pointer, parameter, header)
-        self.issues = tuple(issues) or ((located,) if _says_more(located) else ())
+        self.issues: tuple[Issue, ...] = tuple(issues) or ((located,) if _says_more(located) else ())
         super().__init__(self.detail)
 
 

@@ -24,11 +24,29 @@ class Mark(dict[str, Any]):
     def __ror__(self, other: Mapping[str, Any]) -> Self:  # type: ignore[override]  # dict promises a plain dict
         return type(self)({**other, **self})
 
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("a mark cannot be changed; join it with another by `|`")
+    def __setitem__(self, *_: object) -> NoReturn:
+        _refuse()
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    def __delitem__(self, *_: object) -> NoReturn:
+        _refuse()
+
+    def __ior__(self, *_: object) -> NoReturn:
+        _refuse()
+
+    def clear(self) -> NoReturn:
+        _refuse()
+
+    def pop(self, *_: object) -> NoReturn:
+        _refuse()
+
+    def popitem(self) -> NoReturn:
+        _refuse()
+
+    def setdefault(self, *_: object) -> NoReturn:
+        _refuse()
+
+    def update(self, *_: object, **__: object) -> NoReturn:
+        _refuse()
 
     def __hash__(self) -> int:  # type: ignore[override]  # frozen, so hashable
         return hash(tuple(sorted(self)))
@@ -38,6 +56,10 @@ class Mark(dict[str, Any]):
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
         return type(self), (dict(self),)
+
+
+def _refuse() -> NoReturn:
+    raise TypeError("a mark cannot be changed; join it with another by `|`")
 
 
 private: Final = Mark({MARK_KEY: "private"})

@@ -102,7 +102,7 @@ class Resource(APIRouter, Generic[M]):
         **options: Any,
     ) -> None:
         self.model = model
-        self.description = describe(model, marks)
+        self.description: Description = describe(model, marks)
         check_decimals(self.description, db)
         schemas = derive(self.description)
         self.Read: type[BaseModel] = read or schemas.Read
