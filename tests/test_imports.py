@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # The lowest layer first. A module imports from lower layers only, never from its own.
 LAYERS = (
     {"terms", "errors", "marks"},
-    {"parser", "description", "values", "drivers"},
+    {"parser", "description", "values", "drivers", "issues"},
     {"plan", "schemas"},
     {"statements", "faults", "engines", "creation", "hooks"},
     {"shapes"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,7 @@ class Book(Base):
     price: Mapped[Decimal] = mapped_column(Numeric(8, 2))
     limit: Mapped[int]
     added: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    shelf: Mapped[uuid.UUID]
     tags: Mapped[dict[str, Any]] = mapped_column(JSON)
     wholesale: Mapped[int] = mapped_column(info=private)
     note: Mapped[str] = mapped_column(info=write_only)
@@ -113,6 +115,15 @@ def test_values_that_do_not_fit_are_refused(parameters, parameter):
         plan(**parameters)
 
     assert [issue.parameter for issue in caught.value.issues] == [parameter]
+
+
+def test_a_value_is_not_quoted():
+    """A query string is refused in the words that a body is, which hold nothing of what was sent."""
+    with pytest.raises(Invalid) as caught:
+        plan(shelf="zzzz")
+
+    (issue,) = caught.value.issues
+    assert (issue.detail, issue.code) == ("Input should be a valid UUID", "uuid-parsing")
 
 
 def test_every_fault_is_listed():

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from splice.description import Description, Field
 from splice.errors import Invalid, Issue, UnknownField
+from splice.issues import first_issue
 from splice.parser import PARAMETERS
 from splice.terms import Condition, Order, Query
 from splice.values import value_type
@@ -142,8 +143,7 @@ def _typed(text: str, condition: Condition, model: Readable, issues: list[Issue]
     try:
         return model.adapters[condition.field].validate_strings(text)
     except ValidationError as error:
-        reason = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        issues.append(Issue(reason["msg"], reason["type"].replace("_", "-"), parameter=condition.parameter))
+        issues.append(first_issue(error, parameter=condition.parameter))
         return None
 
 

@@ -1,6 +1,6 @@
 """Errors → RFC 9457 documents, and what OpenAPI says about them.
 
-Depends on `splice.errors` alone: a Resource answers its own problems without `install`.
+Depends on `splice.errors` and `splice.issues` alone: a Resource answers its own problems without `install`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from html import escape
 from typing import Any, Final, TypeAlias
@@ -35,6 +35,7 @@ from splice.errors import (
     UnknownParameter,
     problem_classes,
 )
+from splice.issues import issue_of
 
 __all__ = [
     "MEDIA_TYPE",
@@ -295,12 +296,13 @@ def _issue_of(error: Mapping[str, Any], body: Any) -> Issue:
         return _body_issue(error, path, body, ())
     name = str(path[0]) if path else None
     if part == "header":
-        return Issue(_message(error), _code(error), header=name)
+        return issue_of(error, header=name)
     if part == "cookie":
-        return Issue(f"Cookie {name!r}: {_message(error)}", _code(error), header="Cookie")
+        issue = issue_of(error, header="Cookie")
+        return replace(issue, detail=f"Cookie {name!r}: {issue.detail}")
     if error["type"] == "extra_forbidden":
         return Issue(f"There is no parameter {name!r}", UnknownParameter.code, parameter=name)
-    return Issue(_message(error), _code(error), parameter=name)
+    return issue_of(error, parameter=name)
 
 
 def _body_issue(error: Mapping[str, Any], loc: Sequence[str | int], body: Any, names: Sequence[str]) -> Issue:
@@ -311,7 +313,7 @@ def _body_issue(error: Mapping[str, Any], loc: Sequence[str | int], body: Any, n
     if error["type"] == "extra_forbidden":
         return _unknown_field(str(path[-1]) if path else "", pointer, names if len(path) == 1 else ())
     hint = "send it with Content-Type: application/json" if isinstance(body, bytes) and not path else None
-    return Issue(_message(error), _code(error), hint, pointer=pointer)
+    return issue_of(error, hint=hint, pointer=pointer)
 
 
 def _unknown_field(name: str, pointer: str, names: Sequence[str]) -> Issue:
@@ -375,28 +377,6 @@ def _parts(value: Any) -> Iterable[tuple[str | int, Any]]:
     if isinstance(value, dict):
         return value.items()
     return enumerate(value) if isinstance(value, list) else ()
-
-
-def _code(error: Mapping[str, Any]) -> str:
-    return str(error["type"]).replace("_", "-")
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    """Pydantic's message, save for those that quote what was sent."""
-    if error["type"] == "union_tag_invalid":
-        expected = error.get("ctx", {}).get("expected_tags", "another value")
-        return f"Input tag should be one of {expected}"
-    return _UNQUOTING.get(error["type"]) or str(error["msg"])
-
-
-_UNQUOTING: Final = {
-    "uuid_parsing": "Input should be a valid UUID",
-    "url_parsing": "Input should be a valid URL",
-    "model_type": "Input should be a JSON object",
-    "model_attributes_type": "Input should be a JSON object",
-    "dict_type": "Input should be a JSON object",
-    "list_type": "Input should be a JSON array",
-}
 
 
 def allowed_methods(app: Starlette | Sequence[BaseRoute], scope: Scope) -> tuple[str, ...]:
