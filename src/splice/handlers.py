@@ -35,6 +35,7 @@ T = TypeVar("T")
 Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
+_DECLARED: Final = "splice_declared_parameters"
 VERBS: Final[tuple[Verb, ...]] = ("list", "create", "read", "replace", "update", "delete")
 
 
@@ -69,8 +70,7 @@ async def answer_read(
     answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key))
     tag = f'"{answer.tag}"'
     # The tag is of this row alone; others that stand in the answer may have changed.
-    given = request.headers.get("if-none-match", "")
-    known = not service.subject.shape.relations and _names_weakly(given, tag)
+    known = service.subject.shape.covered and _names_weakly(_header(request, "if-none-match") or "", tag)
     if known:
         return Response(status_code=304, headers={"ETag": tag})
     return _json(request, answer.body, {"ETag": tag})
@@ -231,7 +231,7 @@ def _forbidden(name: str) -> Issue:
 
 def _precondition(request: Request) -> Callable[[str], bool]:
     """Whether a row of some entity tag may be written, by `If-Match` and `If-None-Match`."""
-    wanted, unwanted = request.headers.get("if-match"), request.headers.get("if-none-match")
+    wanted, unwanted = _header(request, "if-match"), _header(request, "if-none-match")
     if wanted is None and unwanted is None:
         return any_state
 
@@ -240,6 +240,12 @@ def _precondition(request: Request) -> Callable[[str], bool]:
         return fits and not (unwanted is not None and _names_weakly(unwanted, f'"{tag}"'))
 
     return allows
+
+
+def _header(request: Request, name: str) -> str | None:
+    """A list header, which may come in several lines."""
+    lines = request.headers.getlist(name)
+    return ", ".join(lines) if lines else None
 
 
 def _names_strongly(header: str, tag: str) -> bool:
@@ -324,11 +330,13 @@ def _unknown_parameter(name: str) -> Issue:
 
 def _declared_parameters(request: Request) -> frozenset[str]:
     """Query parameters that the dependencies of this route declare, at whatever level they were added."""
-    route = request.scope["route"]
-    if not hasattr(route, "splice_declared"):
-        route.splice_declared = frozenset(_iter_declared(request.scope["app"].routes, route))
-    declared: frozenset[str] = route.splice_declared
-    return declared
+    app, route = request.scope["app"], request.scope["route"]
+    # Kept by the application: one route may stand in several, behind other dependencies in each.
+    known: dict[int, frozenset[str]] = getattr(app.state, _DECLARED, {})
+    setattr(app.state, _DECLARED, known)
+    if id(route) not in known:
+        known[id(route)] = frozenset(_iter_declared(app.routes, route))
+    return known[id(route)]
 
 
 def _iter_declared(routes: Iterable[Any], route: Any) -> Iterator[str]:

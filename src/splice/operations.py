@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_dict, set_committed_value
 
 from splice.description import Description, Field
 from splice.errors import (
@@ -335,9 +335,19 @@ def _locked(session: Session, subject: Subject, key: Key, allows: Callable[[str]
 
 def _found(session: Session, subject: Subject, key: Key) -> Any:
     with _faults_named(subject):
+        _begin_writing(session, subject)
         return session.execute(
             lock_entity(subject.description, key, _dialect(session, subject))
         ).scalar_one_or_none()
+
+
+def _begin_writing(session: Session, subject: Subject) -> None:
+    """SQLite has no row locks: the write lock is taken first, where the session's own engine has not begun anything."""
+    if _dialect(session, subject) == "sqlite":
+        connection = session.connection(bind_arguments={"mapper": sa.inspect(subject.description.model)})
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _check(subject: Subject, entity: Any, allows: Callable[[str], bool]) -> None:
@@ -370,11 +380,14 @@ def _python_default(part: Field) -> Any:
 
 
 def _new_entity(description: Description, values: Row) -> Any:
-    model = description.model
-    if not dataclasses.is_dataclass(model) and "self" not in values:
-        return model(**{name: value for name, value in values.items() if name in description.fields})
-    # The constructor of a dataclass asks for fields that the database fills, and none takes a column named `self`.
-    entity = sa.inspect(model).class_manager.new_instance()
+    mapper = sa.inspect(description.model)
+    constructor = getattr(description.model.__init__, "_sa_original_init", description.model.__init__)
+    if constructor is mapper.registry.constructor and "self" not in values:
+        return description.model(
+            **{name: value for name, value in values.items() if name in description.fields}
+        )
+    # A constructor of the user's own, or of a dataclass, asks for what it likes; loaded rows pass it by as well.
+    entity = mapper.class_manager.new_instance()
     _assign(description, entity, values)
     return entity
 
@@ -392,15 +405,22 @@ def _nulls_meant(description: Description, entity: Any, values: Row) -> Iterator
     SQLAlchemy takes None for "not said" where a column has a default, and for the document `null` in a JSON column.
     """
     attributes = sa.inspect(entity).attrs
-    sent = [attributes[name] for name in values if name in description.fields]
+    sent = [attributes[name] for name in values if _takes_none_otherwise(description.fields.get(name))]
     names = [attribute.key for attribute in sent if attribute.history.added == [None]]
     for name in names:
-        setattr(entity, name, sa.null())
+        # Past the attribute: its validators and listeners have seen the None, and know no SQL.
+        instance_dict(entity)[name] = sa.null()
     yield
     for name in names:
         # Spares a SELECT, which an async hook could not wait for; a relationship may have filled the field meanwhile.
         if vars(entity).get(name, sa.null()) is sa.null():
             set_committed_value(entity, name, None)
+
+
+def _takes_none_otherwise(field: Field | None) -> bool:
+    if field is None:
+        return False
+    return field.has_python_default or field.has_server_default or isinstance(field.type, sa.JSON)
 
 
 def _refuse_children(session: Session, subject: Subject, entity: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,23 +13,26 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi.dependencies.utils import get_dependant
 from fastapi.params import Depends as DependsParameter
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, WrapValidator
 from sqlalchemy.orm import Session
+from starlette.routing import BaseRoute
 
 from splice import operations
 from splice.checks import check_create, check_decimals, say_what_is_private
 from splice.database import Database, call_hook, run_on
 from splice.description import Description, Field, describe
-from splice.errors import SetupError
+from splice.errors import Invalid, NotFound, SetupError
 from splice.handlers import HANDLERS, VERBS, Service, Verb, answer_options, query_of
 from splice.hooks import Change, Hook, Hooks
-from splice.openapi import documentation
+from splice.openapi import documentation, list_parameters
 from splice.operations import RowAnswer, Subject
 from splice.plan import MAX_LIMIT, plan_read, readable
+from splice.problems import responses
 from splice.routes import ResourceRoute, settled
-from splice.schemas import column_limits, derive, row_serializer, state_serializer
+from splice.schemas import column_limits, derive, row_serializer
 from splice.shapes import EntityShape, RowShape, Shape
 from splice.terms import Query
 from splice.values import value_type
@@ -127,23 +131,23 @@ class Resource(APIRouter, Generic[M]):
         options.setdefault("tags", [self.description.table])
         options.setdefault("max_body_size", MAX_BODY_BYTES)
         options["lifespan"] = self._lifespan_around(options.get("lifespan"))
+        _check_options(options)
         super().__init__(route_class=ResourceRoute, **options)
         self.row: Any = Depends(self._row_dependency())
         self.query: Any = Depends(self._query)
-        self._generated: list[APIRoute] = []
+        self.routes: list[BaseRoute] = _OwnFirst(self.routes)
         self._generate()
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """Declare a route of your own; it comes before the generated ones, and replaces those of its shape."""
-        super().add_api_route(path, settled(endpoint, self._subject), **options)
-        route = cast("APIRoute", self.routes[-1])
-        self._generated = [other for other in self._generated if not _replaces(route, other)]
-        self._put_generated_last()
+        """Declare a route of your own; it comes before the generated ones, and replaces those of its shape.
 
-    def include_router(self, router: APIRouter, **options: Any) -> None:
-        """Include another router below this one; its routes come before the generated ones."""
-        super().include_router(router, **options)
-        self._put_generated_last()
+        It answers HEAD where it answers GET, and its document says what `row` and `query` bring along.
+        """
+        own = settled(endpoint, self._subject)
+        super().add_api_route(path, own, **self._documented(path, endpoint, options))
+        methods = {method.upper() for method in options.get("methods") or ["GET"]}
+        if "GET" in methods and "HEAD" not in methods:
+            super().add_api_route(path, own, **{**options, "methods": ["HEAD"], "include_in_schema": False})
 
     # Verbs for scripts and workers.
 
@@ -249,9 +253,17 @@ class Resource(APIRouter, Generic[M]):
 
         return lifespan
 
-    def _put_generated_last(self) -> None:
-        own = [route for route in self.routes if not isinstance(route, _GeneratedRoute)]
-        self.routes[:] = [*own, *self._generated]
+    def _documented(self, path: str, endpoint: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+        calls = set(_calls(get_dependant(path=self.prefix + path, call=endpoint)))
+        problems = (Invalid, NotFound) if self.row.dependency in calls else (Invalid,)
+        extra = dict(options.get("openapi_extra") or {})
+        if self.query.dependency in calls:
+            extra["parameters"] = [*extra.get("parameters", ()), *list_parameters(self._service.readable)]
+        return {
+            **options,
+            "responses": {**responses(*problems), **(options.get("responses") or {})},
+            "openapi_extra": extra,
+        }
 
     def _generate(self) -> None:
         for verb in self._verbs:
@@ -268,7 +280,6 @@ class Resource(APIRouter, Generic[M]):
         super().add_api_route(
             path, endpoint, methods=[method], route_class_override=_GeneratedRoute, **options
         )
-        self._generated.append(cast("APIRoute", self.routes[-1]))
 
     def _path(self, verb: Verb) -> str:
         if verb in {"list", "create"}:
@@ -374,16 +385,19 @@ def _subject(description: Description, db: Database | None, hooks: Hooks, own: _
     return Subject(
         description=description,
         shape=_shape(description, own.read),
-        state=state_serializer(description),
+        state=row_serializer(description),
         hooks=hooks,
-        tables={description.table: description} if db is None else db.tables,
+        # Of several resources on one table, each names only what it shows itself.
+        tables=ChainMap(
+            {description.table: description}, {} if db is None else cast("dict[str, Any]", db.tables)
+        ),
         generated_create=own.create is None,
         limits=column_limits(description) if own.create or own.update else {},
     )
 
 
 def _shape(description: Description, read: type[BaseModel] | None) -> Shape:
-    return RowShape(row_serializer(description)) if read is None else EntityShape.of(read, description.model)
+    return RowShape(row_serializer(description)) if read is None else EntityShape.of(read, description)
 
 
 def _bridged(hook: Callable[..., Any]) -> Hook:
@@ -406,18 +420,40 @@ def _without_session(hook: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _validated(model: type[BaseModel], values: BaseModel | Mapping[str, Any]) -> BaseModel:
-    return values if isinstance(values, BaseModel) else model.model_validate(values)
+    if isinstance(values, model):
+        return values
+    said = values.model_dump(exclude_unset=True) if isinstance(values, BaseModel) else values
+    return model.model_validate(said)
 
 
-def _shape_of(route: APIRoute) -> str:
-    return _PARAMETER.sub("{}", route.path).rstrip("/")
+def _check_options(options: Mapping[str, Any]) -> None:
+    if "route_class" in options:
+        raise SetupError(
+            "a Resource has a route class of its own; use dependencies=, or middleware of the application"
+        )
 
 
-def _replaces(own: APIRoute, generated: APIRoute) -> bool:
-    if _shape_of(own) != _shape_of(generated):
-        return False
-    methods = set(own.methods or ())
-    # HEAD has to answer what GET would.
-    return not methods.isdisjoint(generated.methods or ()) or (
-        "GET" in methods and generated.methods == {"HEAD"}
-    )
+def _calls(dependant: Any) -> Iterator[Any]:
+    """Every function on the way to an endpoint."""
+    for below in dependant.dependencies:
+        yield below.call
+        yield from _calls(below)
+
+
+class _OwnFirst(list[BaseRoute]):
+    """The routes of a resource: whatever is added comes before the generated ones, and replaces those of its shape."""
+
+    def append(self, route: BaseRoute) -> None:
+        if isinstance(route, _GeneratedRoute):
+            super().append(route)
+            return
+        own = [other for other in self if not isinstance(other, _GeneratedRoute)]
+        answered = {place for context in iter_route_contexts([route]) for place in _places(context)}
+        generated = [other for other in self if isinstance(other, _GeneratedRoute)]
+        self[:] = [*own, route, *(other for other in generated if answered.isdisjoint(_places(other)))]
+
+
+def _places(route: Any) -> Iterator[tuple[str, str]]:
+    """What a route answers: each method, at the shape of its path; the names of parameters make no difference."""
+    shape = _PARAMETER.sub("{}", route.path or "").rstrip("/")
+    return ((method, shape) for method in route.methods or ())

@@ -8,10 +8,11 @@ from typing import Any, Protocol, TypeAlias, get_args
 
 import sqlalchemy as sa
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 
-from splice.description import Description, Field
+from splice.description import Description
 from splice.plan import ReadPlan
 from splice.schemas import RowSerializer
 from splice.statements import select_entities, select_entity, select_row, select_rows
@@ -33,8 +34,12 @@ class PageAnswer:
 class Shape(Protocol):
     """How rows are read and written as JSON.
 
-    `relations` are shown with each row, and `options` load them; an entity tag does not cover them.
+    `relations` are shown with each row, and `options` load them. `covered` tells whether all that is shown is a column
+    of the row: only then do equal entity tags mean equal answers.
     """
+
+    @property
+    def covered(self) -> bool: ...
 
     @property
     def relations(self) -> Sequence[str]: ...
@@ -52,6 +57,7 @@ class RowShape:
     """The generated shape: rows of the readable columns, no entity, no model instance."""
 
     serializer: RowSerializer
+    covered: bool = True
     relations: tuple[str, ...] = ()
     options: tuple[_AbstractLoad, ...] = ()
 
@@ -60,11 +66,11 @@ class RowShape:
         found = session.execute(statement).one_or_none()
         if found is None:
             return None
-        row = dict(zip(_names(description.public), found, strict=True))
+        row = dict(zip(_names(description), found, strict=True))
         return self.serializer.row(row), row
 
     def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
-        names = _names(plan.description.readable)
+        names = _names(plan.description)
         found = session.execute(select_rows(plan, dialect_of(session, plan.description.model))).all()
         rows = [dict(zip(names, row, strict=True)) for row in found[: plan.limit]]
         return PageAnswer(self.serializer.page(rows, total), len(found) > plan.limit)
@@ -75,13 +81,19 @@ class EntityShape:
     """A Pydantic model of the user's own, filled from ORM entities; its relations are loaded in advance."""
 
     model: type[BaseModel]
+    covered: bool
     relations: tuple[str, ...]
     options: tuple[_AbstractLoad, ...]
 
     @classmethod
-    def of(cls, shown: type[BaseModel], model: type[Any]) -> EntityShape:
-        relations = tuple(name for name in shown.model_fields if name in sa.inspect(model).relationships)
-        return cls(shown, relations, tuple(_loading(shown, model)))
+    def of(cls, shown: type[BaseModel], description: Description) -> EntityShape:
+        sources = set(_sources(shown))
+        return cls(
+            model=shown,
+            covered=sources <= {field.name for field in description.readable},
+            relations=tuple(sources & set(sa.inspect(description.model).relationships.keys())),
+            options=tuple(_loading(shown, description.model)),
+        )
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
         statement = select_entity(description, key, dialect_of(session, description.model)).options(
@@ -108,21 +120,32 @@ def dialect_of(session: Session, model: type[Any]) -> str:
 
 
 def row_of(description: Description, entity: Any) -> dict[str, Any]:
-    """The public fields of an entity, as a row."""
-    return {part.name: getattr(entity, part.name) for part in description.public}
+    """The readable fields of an entity, as a row."""
+    return {part.name: getattr(entity, part.name) for part in description.readable}
 
 
-def _names(fields: Sequence[Field]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields)
+def _names(description: Description) -> tuple[str, ...]:
+    return tuple(part.name for part in description.readable)
+
+
+def _sources(shown: type[BaseModel]) -> dict[str, Any]:
+    """The attributes that a model reads, with the annotation of each field."""
+    return {_source(name, info): info.annotation for name, info in shown.model_fields.items()}
+
+
+def _source(name: str, info: FieldInfo) -> str:
+    # What an AliasPath or AliasChoices reads cannot be known before: the field stands for no column.
+    alias = info.validation_alias or info.alias or name
+    return alias if isinstance(alias, str) else ""
 
 
 def _loading(shown: type[BaseModel], model: type[Any]) -> Iterator[_AbstractLoad]:
     relations = sa.inspect(model).relationships
-    for name, info in shown.model_fields.items():
+    for name, annotation in _sources(shown).items():
         if name in relations:
             nested = [
                 option
-                for part in _models_in(info.annotation)
+                for part in _models_in(annotation)
                 for option in _loading(part, relations[name].mapper.class_)
             ]
             yield selectinload(getattr(model, name)).options(*nested)

@@ -45,8 +45,8 @@ def count_rows(plan: ReadPlan, dialect: str) -> sa.Select[Any]:
 
 
 def select_row(description: Description, key: Sequence[Any], dialect: str) -> sa.Select[Any]:
-    """One row, as a tuple of the public fields: those that are not shown count for its entity tag."""
-    columns = [_attribute(description, field) for field in description.public]
+    """One row, as a tuple of the readable fields."""
+    columns = [_attribute(description, field) for field in description.readable]
     return sa.select(*columns).where(*_is_key(description, key, dialect))
 
 
