@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapper, Session
 from sqlalchemy.orm.attributes import instance_dict, set_committed_value
 
 from splice.description import Description, Field
@@ -381,15 +381,28 @@ def _python_default(part: Field) -> Any:
 
 def _new_entity(description: Description, values: Row) -> Any:
     mapper = sa.inspect(description.model)
-    constructor = getattr(description.model.__init__, "_sa_original_init", description.model.__init__)
-    if constructor is mapper.registry.constructor and "self" not in values:
+    if _constructor(description.model) is mapper.registry.constructor and "self" not in values:
         return description.model(
             **{name: value for name, value in values.items() if name in description.fields}
         )
     # A constructor of the user's own, or of a dataclass, asks for what it likes; loaded rows pass it by as well.
     entity = mapper.class_manager.new_instance()
-    _assign(description, entity, values)
+    _assign(description, entity, _discriminator(mapper) | values)
     return entity
+
+
+def _constructor(model: type[Any]) -> Any:
+    """The constructor as it was written, below what SQLAlchemy has put around it in each mapped class."""
+    constructor: Any = model.__init__
+    while (inner := getattr(constructor, "_sa_original_init", None)) is not None:
+        constructor = inner
+    return constructor
+
+
+def _discriminator(mapper: Mapper[Any]) -> dict[str, Any]:
+    if not isinstance(mapper.polymorphic_on, sa.Column):
+        return {}
+    return {mapper.get_property_by_column(mapper.polymorphic_on).key: mapper.polymorphic_identity}
 
 
 def _assign(description: Description, entity: Any, values: Row) -> None:

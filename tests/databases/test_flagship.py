@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -61,10 +60,9 @@ def test_the_flagship_chooses_a_driver(new_database: Callable[[str], str], schem
 def test_a_missing_driver_is_named_with_the_command_that_brings_it():
     """A plain installation meets a PostgreSQL URL: the message is the fix."""
     hide = "import sys; sys.modules['asyncpg'] = sys.modules['psycopg'] = None\n"
-    program = f"{hide}from splice import Database; Database({json.dumps('postgresql://u:hunter2@h/d')})"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
-    )
+    program = f"{hide}from splice import Database; Database(sys.argv[1])"
+    command = [sys.executable, "-c", program, "postgresql://u:hunter2@h/d"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
     assert "pip install asyncpg" in done.stderr
     assert "hunter2" not in done.stderr
