@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from splice import Database, Resource, install
+from splice.reports import speaks_of_data
 
 
 class Base(DeclarativeBase): ...
@@ -45,3 +46,14 @@ def test_a_stored_value_that_cannot_be_read_is_not_quoted(client, caplog):
     assert answer.status_code == 500
     assert "tell-nobody" not in answer.text + caplog.text
     assert "LookupError" in caplog.text
+
+
+@pytest.mark.parametrize("module", ["psycopg_binary._psycopg", "psycopg_c._psycopg", "aiosqlite.core"])
+def test_an_error_raised_inside_of_a_driver_speaks_of_data(module):
+    """Compiled drivers turn values into Python's under a package of their own, and quote them in Python's errors."""
+    frames = {"__name__": module}
+
+    with pytest.raises(ValueError, match="tell-nobody") as caught:
+        exec("raise ValueError('tell-nobody')", frames)  # as a driver's own code would
+
+    assert speaks_of_data(caught.value)

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm.exc import StaleDataError
 
-__all__ = ["Fault", "FaultKind", "Side", "classify"]
+__all__ = ["Fault", "FaultKind", "Side", "classify", "is_driver", "is_of_driver", "sqlstate_of"]
 
 FaultKind: TypeAlias = Literal[
     "unique",
@@ -72,16 +72,32 @@ def classify(error: BaseException) -> Fault | None:
     return _with_statement(fault, error)
 
 
+def is_driver(module: str) -> bool:
+    """Whether a module, by its dotted name, is of a driver, one of a user's own engine included."""
+    return module.partition(".")[0] in _DRIVERS
+
+
+def is_of_driver(error: BaseException) -> bool:
+    """Whether the class of an error, or one that it inherits from, is a driver's."""
+    return any(is_driver(owner.__module__) for owner in type(error).__mro__)
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """The five characters that PostgreSQL's drivers bear; empty for an error without them."""
+    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
+
+
 _DRIVERS: Final = frozenset(
-    {"aiomysql", "aiosqlite", "asyncmy", "asyncpg", "MySQLdb", "psycopg", "psycopg2", "pymysql", "sqlite3"}
-    | {"psycopg_binary", "psycopg_c"}  # where its frames are
+    {"aiomysql", "aiosqlite", "asyncmy", "asyncpg", "mariadb", "MySQLdb", "mysql", "oracledb", "pg8000"}
+    | {"psycopg", "psycopg2", "pymssql", "pymysql", "pyodbc", "sqlite3"}
+    | {"psycopg_binary", "psycopg_c"}  # where the frames of psycopg are
 )
 _WRAPPERS: Final = (sa.exc.DBAPIError, sa.exc.EmulatedDBAPIException)
 _MAX_CAUSES: Final = 10
 
 
 def _comes_from_database(error: BaseException) -> bool:
-    if isinstance(error, _WRAPPERS) or not _DRIVERS.isdisjoint(map(_package, type(error).__mro__)):
+    if isinstance(error, _WRAPPERS) or is_of_driver(error):
         return True
     return (isinstance(error, OSError) or _is_unfit_value(error)) and _raised_by_driver(error)
 
@@ -92,16 +108,12 @@ def _is_unfit_value(error: BaseException) -> bool:
     return isinstance(error, UnicodeEncodeError | OverflowError) or unspeakable
 
 
-def _package(owner: type[Any]) -> str:
-    return owner.__module__.partition(".")[0]
-
-
 def _raised_by_driver(error: BaseException) -> bool:
     """False for an error of the user's own, such as a mail server that is down inside a hook."""
     frames = traceback.walk_tb(error.__traceback__)
     packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in frames]
     owners = [name for name in packages if name not in sys.stdlib_module_names and name != "uvloop"]
-    return not owners or owners[-1] in _DRIVERS or owners[-1] == "sqlalchemy"
+    return not owners or is_driver(owners[-1]) or owners[-1] == "sqlalchemy"
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -328,12 +340,8 @@ def _read_postgresql(error: BaseException) -> Fault | None:
     )
 
 
-def _sqlstate(error: BaseException) -> str:
-    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
-
-
 def _sqlstate_kind(error: BaseException) -> FaultKind | None:
-    state = _sqlstate(error)
+    state = sqlstate_of(error)
     if state == "22000" and isinstance(error.__cause__, OverflowError):
         return "out_of_range"
     if any(state == wanted and text in str(error) for wanted, text in _STALE_PLANS):
@@ -343,7 +351,7 @@ def _sqlstate_kind(error: BaseException) -> FaultKind | None:
 
 def _postgresql_side(error: BaseException) -> Side | None:
     # Both sides have the same SQLSTATE, table and constraint: only the (translatable) text tells them apart.
-    if _sqlstate(error) == "23001" or str(error).startswith("update or delete on table"):
+    if sqlstate_of(error) == "23001" or str(error).startswith("update or delete on table"):
         return "parent"
     return "child" if str(error).startswith("insert or update on table") else None
 
@@ -370,9 +378,9 @@ def _read_client(error: BaseException) -> Fault | None:
     if _is_unfit_value(error):
         return Fault("invalid_value")
     # A code that no table above knows is not a matter of the client library.
-    if _sqlstate(error) or _DRIVERS.isdisjoint(map(_package, type(error).__mro__)):
+    if sqlstate_of(error) or not is_of_driver(error):
         return None
-    names = (f"{_package(owner)}.{owner.__name__}" for owner in type(error).__mro__)
+    names = (f"{owner.__module__.partition('.')[0]}.{owner.__name__}" for owner in type(error).__mro__)
     kind = next((_CLIENT_KINDS[name] for name in names if name in _CLIENT_KINDS), None)
     closed: FaultKind | None = "connection_lost" if _CLOSED.search(str(error)) else None
     return Fault(kind or closed or "unknown") if kind or closed else None

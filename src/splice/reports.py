@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
+from splice.drivers import is_driver, is_of_driver, sqlstate_of
 from splice.errors import InternalError
 from splice.problems import Answer, exchange_of
 
@@ -36,7 +37,7 @@ def report(error: BaseException, answer: Answer | None, scope: Scope) -> None:
     path = quote(scope["path"], errors="replace")
     context = {"method": scope["method"], "path": path, "request_id": exchange.request_id}
     if answer is not None and answer.code != InternalError.code:
-        names = ", ".join(_name(each) for each in _chain(error))
+        names = ", ".join(_name(each) for each in _led_to(error))
         _log.warning("%s %s, request %s: %s (%s)", *context.values(), answer.title, names, extra=context)
     else:
         told = "".join(_without_data(error) if speaks_of_data(error) else traceback.format_exception(error))
@@ -45,45 +46,27 @@ def report(error: BaseException, answer: Answer | None, scope: Scope) -> None:
 
 def speaks_of_data(error: BaseException) -> bool:
     """Whether the text of an error, or of one that led to it, may hold SQL or values."""
-    return any(_holds_data(each) for each in _chain(error))
+    return any(_holds_data(each) for each in _led_to(error))
 
 
 def _holds_data(error: BaseException) -> bool:
     if isinstance(error, SQLAlchemyError | ValidationError | ValidationException):
         return True
-    return any(_package(cls.__module__) in _DRIVERS for cls in type(error).__mro__) or _comes_from_rows(error)
+    return is_of_driver(error) or _comes_from_rows(error)
 
 
 def _comes_from_rows(error: BaseException) -> bool:
     """Raised while SQLAlchemy or a driver turned a stored value into Python's: its text quotes the value."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    innermost = _package(frames[-1].f_globals.get("__name__", "")) if frames else ""
-    return innermost in _DRIVERS or innermost == "sqlalchemy"
+    innermost = str(frames[-1].f_globals.get("__name__")) if frames else ""
+    return is_driver(innermost) or innermost.partition(".")[0] == "sqlalchemy"
 
 
-def _package(module: str) -> str:
-    return module.partition(".")[0]
+def _led_to(error: BaseException) -> Iterator[BaseException]:
+    """The error, and each that led to it, however they are tied together.
 
-
-_DRIVERS: Final = frozenset(
-    {
-        "aiomysql",
-        "aiosqlite",
-        "asyncmy",
-        "asyncpg",
-        "mariadb",
-        "MySQLdb",
-        "mysql",
-        "oracledb",
-        "pg8000",
-        "psycopg",
-    }
-    | {"psycopg2", "pymssql", "pymysql", "pyodbc", "sqlite3"}
-)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, and each that led to it, however they are tied together."""
+    Wider than what names a fault in `splice.drivers`: any of them may hold data, even one that was being handled.
+    """
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -97,7 +80,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _without_data(error: BaseException) -> Iterator[str]:
-    for each in _chain(error):
+    for each in _led_to(error):
         yield f"{_name(each)}\n"
         for frame, line in traceback.walk_tb(each.__traceback__):
             # Without the line of source: it may be SQL.
@@ -105,5 +88,5 @@ def _without_data(error: BaseException) -> Iterator[str]:
 
 
 def _name(error: BaseException) -> str:
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    state = sqlstate_of(error)
     return f"{type(error).__module__}.{type(error).__qualname__}" + (f" [{state}]" if state else "")
