@@ -25,7 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
 from splice.description import describe
-from splice.drivers import Fault, classify
+from splice.drivers import Fault, classify, is_driver, is_of_driver
 from splice.errors import (
     CheckFailed,
     CommitUnknown,
@@ -314,6 +314,18 @@ def test_an_error_raised_because_of_a_database_error_is_the_users():
     assert classify(error) is None
 
 
+@pytest.mark.parametrize(
+    "module", ["psycopg_binary._psycopg", "psycopg_c", "pyodbc", "mysql.connector.errors", "sqlite3"]
+)
+def test_every_driver_is_known_as_one(module: str):
+    """What is read, and what must not be quoted, are the errors of the same packages: a user's own driver too."""
+    error = type("Error", (Exception,), {"__module__": module})("said")
+
+    assert is_driver(module)
+    assert is_of_driver(error)
+    assert classify(error) == Fault("unknown")
+
+
 def test_a_pool_without_connections_is_exhausted():
     """SQLAlchemy's own time limit on its pool."""
     engine = sa.create_engine(
@@ -530,20 +542,29 @@ def test_what_passes_is_busy_and_says_when(state: str):
 
 
 def test_a_connection_lost_at_commit_promises_nothing():
-    """Before COMMIT nothing was stored; during COMMIT nobody knows."""
+    """Before COMMIT nothing was stored, and the client is told when to come back; during COMMIT nobody knows."""
     error = ConnectionResetError()
 
-    assert type(translate(error, TABLES, "write")) is DatabaseUnavailable
-    assert type(translate(error, TABLES, "commit")) is CommitUnknown
+    before, during = translate(error, TABLES, "write"), translate(error, TABLES, "commit")
+    assert (type(before), before.retry_after_seconds) == (DatabaseUnavailable, 2)
+    assert (type(during), during.retry_after_seconds) == (CommitUnknown, None)
 
 
-def test_a_unit_is_repeated_only_where_that_cannot_store_twice():
-    """Conflicts of timing are repeatable, a lost COMMIT is not."""
-    assert repeatable(Fault("serialization"), "commit")
-    assert repeatable(Fault("connection_lost"), "write")
-    assert not repeatable(Fault("connection_lost"), "commit")
-    assert not repeatable(Fault("unique"))
-    assert not repeatable(Fault("unknown"))
+@pytest.mark.parametrize(
+    ("kind", "is_repeatable"),
+    [
+        ("serialization", True),
+        ("lock_timeout", True),
+        ("stale_plan", True),
+        ("connection_lost", True),
+        ("unique", False),
+        ("statement_timeout", False),
+        ("unknown", False),
+    ],
+)
+def test_a_unit_is_repeated_only_where_that_may_help(kind: Any, is_repeatable: bool):
+    """Conflicts of timing and lost connections pass; what a client got wrong stays wrong."""
+    assert repeatable(Fault(kind)) is is_repeatable
 
 
 def test_a_key_of_several_tables_is_not_guessed_at():

@@ -18,7 +18,6 @@ from splice import errors
 from splice.errors import Issue, problem_classes
 from splice.problems import (
     MAX_ISSUES,
-    SCHEMA,
     Answer,
     allowed_methods,
     document,
@@ -31,6 +30,7 @@ from splice.problems import (
     hoist,
     render,
     responses,
+    schema,
 )
 
 REF = {"$ref": "#/components/schemas/Problem"}
@@ -118,6 +118,19 @@ class TestDocument:
 
 
 class TestRender:
+    @pytest.mark.parametrize("problem", [cls for cls in problem_classes() if cls.status == 503])
+    def test_what_passes_says_when_to_come_back(self, problem):
+        """Every 503 bears Retry-After, whoever raises it; a write of unknown outcome must not be repeated blindly."""
+        headers = render(problem(), scope_of()).headers
+
+        assert ("retry-after" in headers) is (problem is not errors.CommitUnknown)
+
+    def test_whoever_raises_a_problem_may_know_the_time_better(self):
+        """The seconds of the class are what is said where the raiser says nothing."""
+        answer = render(errors.TooBusy(retry_after_seconds=7), scope_of())
+
+        assert answer.headers["retry-after"] == "7"
+
     def test_media_type_and_request_id(self):
         """The answer is a problem document, and its header agrees with its instance."""
         response = render(errors.NotFound(), scope_of())
@@ -407,13 +420,17 @@ class TestOpenAPI:
         assert "`unknown-field`" in described[422]["description"]
         assert "Retry-After" in described[503]["headers"]
 
+    def test_an_unknown_outcome_names_no_time(self):
+        """Where sending again may store twice, the document offers no Retry-After."""
+        assert "headers" not in responses(errors.CommitUnknown)[503]
+
     def test_valid_without_install(self):
         """The schema stands in the response itself, so that a router needs nobody's components."""
         app = FastAPI()
         app.get("/", responses=responses(errors.NotFound))(nothing)
 
         described = app.openapi()["paths"]["/"]["get"]["responses"]["404"]
-        assert described["content"]["application/problem+json"]["schema"] == SCHEMA
+        assert described["content"]["application/problem+json"]["schema"] == schema()
 
     def test_hoisted_once(self):
         """In an application, each response refers to one schema, FastAPI's own errors included."""
@@ -427,7 +444,7 @@ class TestOpenAPI:
             == answers["422"]["content"]
             == {"application/problem+json": {"schema": REF}}
         )
-        assert hoisted["components"]["schemas"] == {"Problem": SCHEMA}
+        assert hoisted["components"]["schemas"] == {"Problem": schema()}
         assert hoist(hoisted) == hoisted
 
     def test_a_model_of_the_same_name_keeps_it(self):
@@ -438,7 +455,7 @@ class TestOpenAPI:
         schemas = hoist(app.openapi())["components"]["schemas"]
 
         assert "x" in schemas["Problem"]["properties"]
-        assert schemas["ProblemDocument"] == SCHEMA
+        assert schemas["ProblemDocument"] == schema()
 
     def test_documents_without_errors_stay_as_they_are(self):
         """An application that refuses nothing gets no component."""
@@ -473,6 +490,13 @@ class TestExplanations:
         assert explained is not None
         assert explained["description"]
         assert explained["advice"]
+
+    def test_an_unknown_outcome_is_not_sent_again_blindly(self):
+        """The page of a lost COMMIT says to look first; it names no header that the answer does not have."""
+        advice = explain("commit-unknown")["advice"]
+
+        assert advice.startswith("Read what is stored")
+        assert "Retry-After" not in advice
 
     def test_pages_need_nothing_from_elsewhere(self):
         """A page is complete without the internet."""

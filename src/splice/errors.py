@@ -34,6 +34,7 @@ __all__ = [
     "TooBusy",
     "UnknownField",
     "UnknownParameter",
+    "problem_classes",
 ]
 
 
@@ -67,12 +68,14 @@ class Problem(Exception):
         parameter: Name of the query or path parameter that is at fault.
         header: Name of the request header that is at fault.
         issues: Used instead of the four above when several things are wrong.
-        retry_after_seconds: Sent as `Retry-After`.
+        retry_after_seconds: Sent as `Retry-After`; what the class says if it is not given.
     """
 
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal server error"
+    passes_after_seconds: ClassVar[int | None] = None
+    """How long what is wrong usually lasts; None where sending the same again would not help, or do harm."""
 
     def __init__(  # noqa: PLR0913  # each names another place in a request
         self,
@@ -86,7 +89,9 @@ class Problem(Exception):
         retry_after_seconds: int | None = None,
     ) -> None:
         self.detail: str = detail or (issues[0].detail if len(issues) == 1 else self.title)
-        self.retry_after_seconds: int | None = retry_after_seconds
+        self.retry_after_seconds: int | None = (
+            self.passes_after_seconds if retry_after_seconds is None else retry_after_seconds
+        )
         located = Issue(self.detail, self.code, hint, pointer, parameter, header)
         self.issues: tuple[Issue, ...] = tuple(issues) or ((located,) if _says_more(located) else ())
         super().__init__(self.detail)
@@ -228,6 +233,7 @@ class TooBusy(Problem):
     code = "too-busy"
     status = 503
     title = "Too busy, try again"
+    passes_after_seconds = 1
 
 
 class DatabaseUnavailable(Problem):
@@ -236,6 +242,7 @@ class DatabaseUnavailable(Problem):
     code = "database-unavailable"
     status = 503
     title = "The database is not available"
+    passes_after_seconds = 2
 
 
 class CommitUnknown(Problem):
@@ -244,6 +251,8 @@ class CommitUnknown(Problem):
     code = "commit-unknown"
     status = 503
     title = "The outcome of the write is unknown"
+    # Without Retry-After: a client that obeys it blindly could store the write twice.
+    passes_after_seconds = None
 
 
 def problem_classes(root: type[Problem] = Problem) -> Iterator[type[Problem]]:

@@ -53,11 +53,12 @@ def translate(
     return None if fault is None or answer is None else answer(fault, tables, moment)
 
 
-def repeatable(fault: Fault, moment: Moment = "write") -> bool:
-    """Whether the same unit of work, run again as a whole, may succeed without being stored twice."""
-    if fault.kind == "connection_lost":
-        return moment != "commit"
-    return fault.kind in {"serialization", "lock_timeout", "stale_plan"}
+def repeatable(fault: Fault) -> bool:
+    """Whether the same unit of work, run again as a whole, may succeed without being stored twice.
+
+    Not to be asked about COMMIT: where that has lost its connection, `translate` says `CommitUnknown`.
+    """
+    return fault.kind in {"serialization", "lock_timeout", "stale_plan", "connection_lost"}
 
 
 def foreign_keys(description: Description) -> tuple[Constraint, ...]:
@@ -321,9 +322,8 @@ def _busy(fault: Fault, _: Mapping[str, Description], __: Moment) -> Problem:
 
 def _lost(_: Fault, __: Mapping[str, Description], moment: Moment) -> Problem:
     if moment == "commit":
-        # Without Retry-After: sent again blindly, the write could be stored twice.
         return CommitUnknown(hint="read what is stored before sending the request again")
-    return DatabaseUnavailable(retry_after_seconds=2)
+    return DatabaseUnavailable()
 
 
 def _stale_row(_: Fault, __: Mapping[str, Description], ___: Moment) -> Problem:

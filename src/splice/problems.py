@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from html import escape
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from fastapi.routing import iter_route_contexts
@@ -38,6 +39,7 @@ from splice.errors import (
 from splice.issues import issue_of
 
 __all__ = [
+    "MAX_ISSUES",
     "MEDIA_TYPE",
     "Answer",
     "Exchange",
@@ -56,6 +58,7 @@ __all__ = [
     "hoist",
     "render",
     "responses",
+    "schema",
 ]
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -143,11 +146,11 @@ def render(problem: Problem | Answer, scope: Scope) -> Response:
         scope: The ASGI scope of the request; takes a request id if it has none yet.
     """
     answer = answer_of(problem) if isinstance(problem, Problem) else problem
-    renderer = exchange_of(scope).renderer or render_document
+    renderer = exchange_of(scope).renderer or _render_document
     return renderer(answer, scope)
 
 
-def render_document(answer: Answer, scope: Scope) -> Response:
+def _render_document(answer: Answer, scope: Scope) -> Response:
     """The default renderer."""
     body = json.dumps(document(answer, scope), ensure_ascii=False, separators=(",", ":"))
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in _OURS}
@@ -453,42 +456,52 @@ def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
     named = (f"{problem.title} (`{problem.code}`)" for problem in dict.fromkeys(problems))
     described = {
         "description": ", ".join(named),
-        "content": {MEDIA_TYPE: {"schema": copy.deepcopy(SCHEMA)}},
+        "content": {MEDIA_TYPE: {"schema": schema()}},
     }
-    if problems[0].status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+    if any(problem.passes_after_seconds is not None for problem in problems):
         described["headers"] = {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}}
     return described
 
 
-SCHEMA: Final[dict[str, Any]] = {
-    "title": "Problem",
-    "description": "A problem document (RFC 9457).",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference", "description": "Which problem, and its page"},
-        "title": {"type": "string", "description": "The problem in words, the same every time"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "description": "What happened this time"},
-        "instance": {"type": "string", "description": "Id of the request, as in X-Request-ID and the log"},
-        "errors": {
-            "type": "array",
-            "description": "Each thing that is wrong, and where",
-            "items": {
-                "type": "object",
-                "required": ["detail", "code"],
-                "properties": {
-                    "detail": {"type": "string"},
-                    "code": {"type": "string"},
-                    "hint": {"type": "string", "description": "What would fix it"},
-                    "pointer": {"type": "string", "description": "JSON Pointer into the body (RFC 6901)"},
-                    "parameter": {"type": "string", "description": "Query or path parameter"},
-                    "header": {"type": "string", "description": "Request header"},
+def schema() -> dict[str, Any]:
+    """The JSON schema of a problem document, made anew each time: who builds an OpenAPI document changes its parts."""
+    return {
+        "title": "Problem",
+        "description": "A problem document (RFC 9457).",
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "instance"],
+        "properties": {
+            "type": {
+                "type": "string",
+                "format": "uri-reference",
+                "description": "Which problem, and its page",
+            },
+            "title": {"type": "string", "description": "The problem in words, the same every time"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string", "description": "What happened this time"},
+            "instance": {
+                "type": "string",
+                "description": "Id of the request, as in X-Request-ID and the log",
+            },
+            "errors": {
+                "type": "array",
+                "description": "Each thing that is wrong, and where",
+                "items": {
+                    "type": "object",
+                    "required": ["detail", "code"],
+                    "properties": {
+                        "detail": {"type": "string"},
+                        "code": {"type": "string"},
+                        "hint": {"type": "string", "description": "What would fix it"},
+                        "pointer": {"type": "string", "description": "JSON Pointer into the body (RFC 6901)"},
+                        "parameter": {"type": "string", "description": "Query or path parameter"},
+                        "header": {"type": "string", "description": "Request header"},
+                    },
                 },
             },
         },
-    },
-}
+    }
+
 
 _REF: Final = "#/components/schemas/"
 
@@ -500,11 +513,11 @@ def hoist(openapi: Mapping[str, Any]) -> dict[str, Any]:
     """
     hoisted = copy.deepcopy(dict(openapi))
     schemas = hoisted.get("components", {}).get("schemas", {})
-    name = "Problem" if schemas.get("Problem", SCHEMA) == SCHEMA else "ProblemDocument"
+    name = "Problem" if schemas.get("Problem", schema()) == schema() else "ProblemDocument"
     used = [_refer(content, name) for content in _contents(hoisted)]
     if any(used):
         schemas = hoisted.setdefault("components", {}).setdefault("schemas", {})
-        schemas[name] = copy.deepcopy(SCHEMA)
+        schemas[name] = schema()
         hoisted["components"]["schemas"] = dict(sorted(schemas.items()))
     for unused in ("HTTPValidationError", "ValidationError"):
         _drop_unused(hoisted, unused)
@@ -529,7 +542,7 @@ def _refer(content: dict[str, Any], name: str) -> bool:
     if content.get("application/json", {}).get("schema") == {"$ref": f"{_REF}HTTPValidationError"}:
         del content["application/json"]
         content[MEDIA_TYPE] = ref
-    if content.get(MEDIA_TYPE, {}).get("schema") == SCHEMA:
+    if content.get(MEDIA_TYPE, {}).get("schema") == schema():
         content[MEDIA_TYPE] = ref
     return bool(content.get(MEDIA_TYPE) == ref)
 
@@ -549,23 +562,26 @@ def explain(code: str) -> dict[str, Any] | None:
         "title": found.title,
         "status": found.status,
         "description": inspect.getdoc(found) or "",
-        "advice": _ADVICE.get(found.status, _ADVICE[found.status // 100]),
+        "advice": next(_ADVICE[key] for key in (code, found.status, found.status // 100) if key in _ADVICE),
     }
 
 
-_ADVICE: Final = {
-    4: "Correct the request before it is sent again; `detail` and `errors` say what is wrong with it.",
-    5: "Send the value of `instance` to whoever runs this service: the log has the cause under it.",
-    400: "Send a body that is one well-formed JSON value in UTF-8.",
-    404: "Check the path and the key; a row that you may not see is answered like one that does not exist.",
-    405: "Use one of the methods that the header `Allow` names.",
-    409: "Read what is stored, then change the request or the rows that it collides with.",
-    412: "Read the row again, apply the change to what it is now, and send it with the new ETag.",
-    413: "Send less at once.",
-    415: "Send the body as JSON, with `Content-Type: application/json`.",
-    422: "Correct the parts that `errors` points at; a `hint` names the likely fix.",
-    503: "Wait as long as `Retry-After` says, then send the request again.",
-}
+_ADVICE: Final[Mapping[str | int, str]] = MappingProxyType(
+    {
+        "commit-unknown": "Read what is stored; send the request again only if it is not there.",
+        4: "Correct the request before it is sent again; `detail` and `errors` say what is wrong with it.",
+        5: "Send the value of `instance` to whoever runs this service: the log has the cause under it.",
+        400: "Send a body that is one well-formed JSON value in UTF-8.",
+        404: "Check the path and the key; a row that you may not see is answered like one that does not exist.",
+        405: "Use one of the methods that the header `Allow` names.",
+        409: "Read what is stored, then change the request or the rows that it collides with.",
+        412: "Read the row again, apply the change to what it is now, and send it with the new ETag.",
+        413: "Send less at once.",
+        415: "Send the body as JSON, with `Content-Type: application/json`.",
+        422: "Correct the parts that `errors` points at; a `hint` names the likely fix.",
+        503: "Wait as long as `Retry-After` says, then send the request again.",
+    }
+)
 
 
 def explain_as_page(explained: Mapping[str, Any]) -> str:
