@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -12,6 +13,18 @@ import splice
 
 PACKAGE = Path(splice.__file__).parent
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+# Shrinks only: names of modules that have yet to be listed, or to take an underscore.
+OWED = {
+    "checks": {"SQLITE_DECIMAL_DIGITS"},
+    "database": {"S", "T"},
+    "description": {"ConstraintKind"},
+    "errors": {"problem_classes"},
+    "handlers": {"T", "answer_create", "answer_delete", "answer_list", "answer_read"}
+    | {"answer_replace", "answer_update"},
+    "router": {"HookT", "M", "SessionDependency"},
+    "schemas": {"Definition", "Row", "T", "needed_on_replace"},
+    "values": {"Annotation", "MAX_JSON_DEPTH", "MAX_NUMBER_DIGITS"},
+}
 PUBLIC = {
     "Database",
     "Page",
@@ -48,11 +61,22 @@ def test_the_package_has_no_unlisted_name():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_module_lists_what_it_defines(path):
-    """`__all__` of a module names what the module defines for others, and no more."""
+    """`__all__` of a module is what the module defines for others: no name less, and none more."""
     module = importlib.import_module(f"splice.{path.stem}")
 
-    assert set(module.__all__) <= set(vars(module))
-    assert set(module.__all__) <= defined(path)
+    public = {name for name in defined(path) if not name.startswith("_")}
+    assert public - set(module.__all__) <= OWED.get(path.stem, set())
+    assert set(module.__all__) <= public
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_says_what_its_functions_do(path):
+    """What a module offers has a docstring; an alias or a constant may speak for itself."""
+    module = importlib.import_module(f"splice.{path.stem}")
+    offered = [vars(module)[name] for name in module.__all__]
+
+    silent = [made.__name__ for made in offered if isinstance(made, type | FunctionType) and not made.__doc__]
+    assert silent == []
 
 
 def defined(path: Path) -> set[str]:

@@ -88,7 +88,7 @@ def _compose_lifespan(app: FastAPI, installation: Installation) -> None:
     app.router.lifespan_context = lifespan
 
 
-Handler: TypeAlias = Callable[[Any, Any], Any]
+_Handler: TypeAlias = Callable[[Any, Any], Any]
 
 
 def _register_handlers(app: FastAPI, installation: Installation) -> None:
@@ -116,7 +116,9 @@ def _register_handlers(app: FastAPI, installation: Installation) -> None:
         _register(app, Exception, answer_unforeseen)
 
 
-def _register(app: FastAPI, kind: type[Exception], handler: Handler, default: Handler | None = None) -> None:
+def _register(
+    app: FastAPI, kind: type[Exception], handler: _Handler, default: _Handler | None = None
+) -> None:
     """Register a handler, unless the application has one of its own."""
     if app.exception_handlers.get(kind, default) is default:
         app.exception_handlers[kind] = handler

@@ -34,7 +34,6 @@ __all__ = [
     "TooBusy",
     "UnknownField",
     "UnknownParameter",
-    "problem_classes",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -144,10 +145,12 @@ async def _read_nothing() -> Message:
 
 # How the answers begin that Starlette gives outside of every exception handler; and FastAPI's own where a mounted
 # application meets the body limit of the one around it.
-_TEXTS: Final[Mapping[int, Sequence[bytes]]] = {
-    400: (b"Invalid host header", b"Disallowed CORS"),
-    404: (b"Not Found",),
-    405: (b"Method Not Allowed",),
-    413: (b"Content Too Large", b'{"detail":"Content Too Large"}'),
-    500: (b"Internal Server Error",),
-}
+_TEXTS: Final[Mapping[int, Sequence[bytes]]] = MappingProxyType(
+    {
+        400: (b"Invalid host header", b"Disallowed CORS"),
+        404: (b"Not Found",),
+        405: (b"Method Not Allowed",),
+        413: (b"Content Too Large", b'{"detail":"Content Too Large"}'),
+        500: (b"Internal Server Error",),
+    }
+)

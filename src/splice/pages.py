@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import resources
+from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -21,6 +22,11 @@ __all__ = ["own_routes", "take_over_docs"]
 
 
 def own_routes(installation: Installation) -> Iterator[Route]:
+    """The routes that an installation serves: health, readiness, and a page for each problem type.
+
+    Readiness answers 503 while one of the databases is away; health never asks them.
+    """
+
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers=_FRESH)
 
@@ -40,7 +46,7 @@ def own_routes(installation: Installation) -> Iterator[Route]:
         yield Route(f"{installation.problems}/{{code}}", _explain_problem, include_in_schema=False)
 
 
-_FRESH: Final = {"Cache-Control": "no-store"}
+_FRESH: Final = MappingProxyType({"Cache-Control": "no-store"})
 
 
 async def _explain_problem(request: Request) -> Response:
@@ -102,11 +108,16 @@ async def _send_asset(file: str, _: Request) -> FileResponse:
     return FileResponse(str(assets / file), headers={"Cache-Control": "max-age=3600"})
 
 
-_DOCS: Final[Mapping[str, tuple[Callable[..., Any], Sequence[str]]]] = {
-    "swagger_ui_html": (
-        _swagger_page,
-        ("swagger/swagger-ui-bundle.js", "swagger/swagger-ui.css", "fastapi/favicon.png"),
-    ),
-    # The script of ReDoc asks for the logo, below the path of its page.
-    "redoc_html": (_redoc_page, ("redoc/redoc.standalone.js", "redoc/logo-mini.svg", "fastapi/favicon.png")),
-}
+_DOCS: Final[Mapping[str, tuple[Callable[..., Any], Sequence[str]]]] = MappingProxyType(
+    {
+        "swagger_ui_html": (
+            _swagger_page,
+            ("swagger/swagger-ui-bundle.js", "swagger/swagger-ui.css", "fastapi/favicon.png"),
+        ),
+        # The script of ReDoc asks for the logo, below the path of its page.
+        "redoc_html": (
+            _redoc_page,
+            ("redoc/redoc.standalone.js", "redoc/logo-mini.svg", "fastapi/favicon.png"),
+        ),
+    }
+)

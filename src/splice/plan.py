@@ -18,9 +18,19 @@ from splice.parser import PARAMETERS
 from splice.terms import Condition, Order, Query
 from splice.values import value_type
 
-__all__ = ["MAX_OFFSET", "MAX_VALUES", "Filter", "ReadPlan", "Readable", "Sort", "plan_read", "readable"]
+__all__ = [
+    "MAX_LIMIT",
+    "MAX_OFFSET",
+    "MAX_VALUES",
+    "Filter",
+    "ReadPlan",
+    "Readable",
+    "Sort",
+    "plan_read",
+    "readable",
+]
 
-DEFAULT_LIMIT: Final = 50
+_DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 1_000
 MAX_OFFSET: Final = 100_000
 """Rows that may be skipped: the database reads and throws away every one of them."""
@@ -76,7 +86,7 @@ def readable(description: Description, max_limit: int = MAX_LIMIT) -> Readable:
         adapters=MappingProxyType(
             {name: _text_adapter(description, field) for name, field in fields.items()}
         ),
-        default_limit=min(DEFAULT_LIMIT, max_limit),
+        default_limit=min(_DEFAULT_LIMIT, max_limit),
         max_limit=max_limit,
     )
 
