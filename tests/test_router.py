@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import pytest
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Query as QueryParameter
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, sessionmaker, validates
 from starlette.responses import PlainTextResponse
 
 from splice import Database, Query, Resource, errors, install, private
@@ -288,3 +289,139 @@ async def test_a_body_for_another_model_is_validated_again(db):
     with pytest.raises(ValueError, match="at most 20"):
         await db.run(lambda session: books.create(session, Other(isbn="1", title="x" * 50)))
     await db.close()
+
+
+class Employee(Base):
+    __tablename__ = "employees"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(20))
+    notes: Mapped[str | None] = mapped_column(sa.String(99), deferred=True, deferred_raiseload=True)
+    boss_id: Mapped[int | None] = mapped_column(sa.ForeignKey("employees.id"))
+    team: Mapped[list[Employee]] = relationship(
+        lazy="joined", join_depth=1, remote_side=boss_id, viewonly=True
+    )
+
+    @validates("name")
+    def check_name(self, _key: str, name: str) -> str:
+        if name == "nobody":
+            raise ValueError("nobody tells what was sent")
+        return name
+
+
+class EmployeeShown(BaseModel):
+    id: int
+    name: str
+    team: list[EmployeeShown]
+
+
+@pytest.fixture
+def employees(db) -> Resource[Employee]:
+    return Resource(Employee, db)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_hook_that_reads_its_row_loses_nothing(db, employees, method):
+    """What is about to be written is not overwritten by what is stored."""
+
+    @employees.before_update
+    def compare(session, employee, _body):
+        assert employees.read(session, employee.id) is employee
+
+    with running(db, employees) as client:
+        client.post("/employees", json={"name": "Ada"})
+
+        assert client.request(method, "/employees/1", json={"name": "Eve"}).json()["name"] == "Eve"
+
+
+def test_what_a_validator_refuses_is_named_and_not_quoted(db, employees):
+    """A ValueError of the model is 422 with the field, and keeps its words to itself."""
+    with running(db, employees) as client:
+        answer = client.post("/employees", json={"name": "nobody"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/name"
+    assert "nobody" not in answer.text
+
+
+def test_joined_and_deferred_attributes_are_no_obstacle(db, employees):
+    """Relations may be declared to be joined, and columns not to be loaded."""
+
+    async def show(row: Any) -> Any:
+        return row
+
+    show.__annotations__ = {"row": Annotated[Employee, employees.row]}
+    employees.add_api_route("/{id}/shown", show, response_model=EmployeeGiven)
+    with running(db, employees) as client:
+        tag = client.post("/employees", json={"name": "Ada", "notes": "n"}).headers["etag"]
+        for name in ("Bob", "Eve"):
+            client.post("/employees", json={"name": name, "boss_id": 1})
+
+        assert client.get("/employees/1/shown").json() == {"name": "Ada"}
+        assert (
+            client.patch("/employees/1", json={"name": "Ann"}, headers={"If-Match": tag}).status_code == 200
+        )
+        assert client.delete("/employees/3").status_code == 204
+
+
+class EmployeeGiven(BaseModel):
+    name: str
+
+
+def test_a_model_may_show_itself(db):
+    """A shape inside of itself ends where the rows end."""
+    with running(db, Resource(Employee, db, read=EmployeeShown)) as client:
+        client.post("/employees", json={"name": "Ada"})
+        client.post("/employees", json={"name": "Bob", "boss_id": 1})
+
+        assert client.get("/employees/1").json()["team"] == [{"id": 2, "name": "Bob", "team": []}]
+
+
+@pytest.mark.parametrize("driver", ["aiosqlite", "pysqlite"])
+def test_an_own_route_is_committed_like_the_generated_ones(tmp_path, driver):
+    """With a dependency that does not commit, `commit=True` holds for every route of the resource."""
+    url = f"sqlite+{driver}:///{tmp_path}/own.db"
+    if driver == "aiosqlite":
+        engine = create_async_engine(url)
+        maker: Any = async_sessionmaker(engine)
+
+        async def get_db():
+            async with maker() as session:
+                yield session
+    else:
+        engine = sa.create_engine(url)
+        maker = sessionmaker(engine)
+
+        def get_db():
+            with maker() as session:
+                yield session
+
+    plain = sa.create_engine(f"sqlite:///{tmp_path}/own.db")
+    Base.metadata.create_all(plain)
+    authors = Resource(Author, session=get_db)
+
+    async def rename(row: Any) -> Any:
+        row.name = "Eve"
+        return row
+
+    rename.__annotations__ = {"row": Annotated[Author, authors.row]}
+    authors.add_api_route("/{id}/rename", rename, methods=["POST"], response_model=authors.Read)
+    app = FastAPI()
+    app.include_router(authors)
+    with TestClient(app) as client:
+        client.post("/authors", json={"name": "Ada"})
+        assert client.post("/authors/1/rename").json()["name"] == "Eve"
+        assert client.get("/authors/1").json()["name"] == "Eve"
+        if driver == "aiosqlite":
+            client.portal.call(engine.dispose)
+    plain.dispose()
+
+
+def test_parameters_of_dependencies_may_have_aliases(db, books):
+    """What FastAPI reads under another name is declared under that name."""
+
+    def marked(mark: Annotated[str, QueryParameter(validation_alias="x-mark")] = "none") -> str:
+        return mark
+
+    with running(db, Resource(Book, db, dependencies=[Depends(marked)])) as client:
+        assert client.get("/books?x-mark=1").status_code == 200
+        assert client.get("/books?mark=1").status_code == 422

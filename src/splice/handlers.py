@@ -357,6 +357,8 @@ def _declared_by(dependant: Any) -> Iterator[str]:
 def _aliases(parameter: Any) -> Iterator[str]:
     annotation = parameter.field_info.annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from (info.alias or name for name, info in annotation.model_fields.items())
+        yield from (
+            str(info.validation_alias or info.alias or name) for name, info in annotation.model_fields.items()
+        )
     else:
-        yield parameter.alias
+        yield str(parameter.field_info.validation_alias or parameter.alias)

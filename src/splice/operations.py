@@ -28,7 +28,15 @@ from splice.hooks import Action, Change, Hook, Hooks, run_after_commit, run_hook
 from splice.plan import ReadPlan
 from splice.schemas import RowSerializer, changes, new_values
 from splice.shapes import Key, PageAnswer, Row, Shape, dialect_of, row_of
-from splice.statements import children_of, count_rows, lock_entity, parent_of, select_entities, select_entity
+from splice.statements import (
+    children_of,
+    count_rows,
+    lock_entity,
+    parent_of,
+    reselect_entity,
+    select_entities,
+    select_entity,
+)
 
 __all__ = [
     "RowAnswer",
@@ -103,7 +111,7 @@ def find_entities(session: Session, subject: Subject, plan: ReadPlan) -> list[An
     """The rows of one page as ORM entities, for scripts and routes of the user's own."""
     with _faults_named(subject):
         statement = select_entities(plan, _dialect(session, subject))
-        return list(session.execute(statement).scalars().all()[: plan.limit])
+        return list(session.execute(statement).unique().scalars().all()[: plan.limit])
 
 
 def get_entity(session: Session, subject: Subject, key: Key) -> Any:
@@ -112,7 +120,7 @@ def get_entity(session: Session, subject: Subject, key: Key) -> Any:
         *subject.shape.options
     )
     with _faults_named(subject):
-        entity = session.execute(statement).scalar_one_or_none()
+        entity = session.execute(statement).unique().scalar_one_or_none()
     if entity is None:
         raise _missing(subject.description)
     return entity
@@ -206,10 +214,9 @@ def _dialect(session: Session, subject: Subject) -> str:
 
 def _load_relations(session: Session, subject: Subject, entity: Any) -> None:
     if subject.shape.options:
-        statement = select_entity(
-            subject.description, sa.inspect(entity).identity, _dialect(session, subject)
-        )
-        session.execute(statement.options(*subject.shape.options)).one_or_none()
+        key = sa.inspect(entity).identity
+        statement = reselect_entity(subject.description, key, _dialect(session, subject))
+        session.execute(statement.options(*subject.shape.options)).unique().one_or_none()
 
 
 def _hold_to_columns(subject: Subject, values: Row) -> None:
@@ -336,6 +343,7 @@ def _locked(session: Session, subject: Subject, key: Key, allows: Callable[[str]
 def _found(session: Session, subject: Subject, key: Key) -> Any:
     with _faults_named(subject):
         _begin_writing(session, subject)
+        session.flush()  # What the session holds already is older than what is about to be read.
         return session.execute(
             lock_entity(subject.description, key, _dialect(session, subject))
         ).scalar_one_or_none()
@@ -381,13 +389,10 @@ def _python_default(part: Field) -> Any:
 
 def _new_entity(description: Description, values: Row) -> Any:
     mapper = sa.inspect(description.model)
-    if _constructor(description.model) is mapper.registry.constructor and "self" not in values:
-        return description.model(
-            **{name: value for name, value in values.items() if name in description.fields}
-        )
     # A constructor of the user's own, or of a dataclass, asks for what it likes; loaded rows pass it by as well.
-    entity = mapper.class_manager.new_instance()
-    _assign(description, entity, _discriminator(mapper) | values)
+    ordinary = _constructor(description.model) is mapper.registry.constructor
+    entity = description.model() if ordinary else mapper.class_manager.new_instance()
+    _assign(description, entity, values if ordinary else _discriminator(mapper) | {**values})
     return entity
 
 
@@ -408,7 +413,12 @@ def _discriminator(mapper: Mapper[Any]) -> dict[str, Any]:
 def _assign(description: Description, entity: Any, values: Row) -> None:
     for name, value in values.items():
         if name in description.fields:
-            setattr(entity, name, value)
+            try:
+                setattr(entity, name, value)
+            except ValueError as error:
+                # A validator of the model; its words may quote the value.
+                detail = f"{description.name} refuses this value"
+                raise Invalid(issues=[Issue(detail, "refused-value", pointer=f"/{name}")]) from error
 
 
 @contextmanager
@@ -419,7 +429,9 @@ def _nulls_meant(description: Description, entity: Any, values: Row) -> Iterator
     """
     attributes = sa.inspect(entity).attrs
     sent = [attributes[name] for name in values if _takes_none_otherwise(description.fields.get(name))]
-    names = [attribute.key for attribute in sent if attribute.history.added == [None]]
+    names = [
+        attribute.key for attribute in sent if [value is None for value in attribute.history.added] == [True]
+    ]
     for name in names:
         # Past the attribute: its validators and listeners have seen the None, and know no SQL.
         instance_dict(entity)[name] = sa.null()

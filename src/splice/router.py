@@ -143,7 +143,7 @@ class Resource(APIRouter, Generic[M]):
 
         It answers HEAD where it answers GET, and its document says what `row` and `query` bring along.
         """
-        own = settled(endpoint, self._subject)
+        own = settled(endpoint, self._subject, commits=self._service.commits)
         super().add_api_route(path, own, **self._documented(path, endpoint, options))
         methods = {method.upper() for method in options.get("methods") or ["GET"]}
         if "GET" in methods and "HEAD" not in methods:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import async_session
+from sqlalchemy.ext.asyncio import AsyncSession, async_session
 from sqlalchemy.orm import Session, object_session
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
-from splice.database import run_on
+from splice.database import AnySession, run_on
 from splice.errors import Problem
-from splice.operations import Subject, write_out
+from splice.operations import Subject, commit, write_out
 from splice.problems import from_validation, render
 
 __all__ = ["ResourceRoute", "settled"]
@@ -71,11 +71,12 @@ class ResourceRoute(APIRoute):
             await render(problem, scope)(scope, receive, send)
 
 
-def settled(endpoint: Callable[..., Any], subject: Subject) -> Callable[..., Any]:
+def settled(endpoint: Callable[..., Any], subject: Subject, *, commits: bool) -> Callable[..., Any]:
     """The same endpoint, whose returned entities are flushed and refreshed before they are serialised.
 
     FastAPI serialises before the unit of work ends, so before its flush: without this, a new row would be sent without
-    its key, and a changed one without what the database makes of it.
+    its key, and a changed one without what the database makes of it. Where the resource commits for a dependency that
+    does not, the sessions that the endpoint was given are committed too, or its answer would speak of nothing stored.
     """
     if inspect.isgeneratorfunction(endpoint) or inspect.isasyncgenfunction(endpoint):
         return endpoint
@@ -87,9 +88,31 @@ def settled(endpoint: Callable[..., Any], subject: Subject) -> Callable[..., Any
         else:
             result = await run_in_threadpool(endpoint, *arguments, **named)
         await _settle(result, subject)
+        for session in _sessions(named.values()) if commits else ():
+            await run_on(session, lambda inner: _commit(inner, subject))
         return result
 
     return settling
+
+
+def _sessions(given: Iterable[Any]) -> list[AnySession]:
+    """The sessions among the arguments of an endpoint, and those of the rows among them."""
+    found: dict[int, AnySession] = {}
+    for value in given:
+        inner = value.sync_session if isinstance(value, AsyncSession) else value
+        inner = object_session(inner) if next(_entities(inner), None) is not None else inner
+        if isinstance(inner, Session):
+            found[id(inner)] = async_session(inner) or inner
+    return list(found.values())
+
+
+def _commit(session: Session, subject: Subject) -> None:
+    # Expired attributes would be loaded while FastAPI serialises, when nobody can wait for the database.
+    expires, session.expire_on_commit = session.expire_on_commit, False
+    try:
+        commit(session, subject)
+    finally:
+        session.expire_on_commit = expires
 
 
 async def _settle(result: Any, subject: Subject) -> None:

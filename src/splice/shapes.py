@@ -9,13 +9,13 @@ from typing import Any, Protocol, TypeAlias, get_args
 import sqlalchemy as sa
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, selectinload, undefer
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 
 from splice.description import Description
 from splice.plan import ReadPlan
 from splice.schemas import RowSerializer
-from splice.statements import select_entities, select_entity, select_row, select_rows
+from splice.statements import reselect_entity, select_entities, select_row, select_rows
 
 __all__ = ["EntityShape", "Key", "PageAnswer", "Row", "RowShape", "Shape", "dialect_of", "row_of"]
 
@@ -92,19 +92,18 @@ class EntityShape:
             model=shown,
             covered=sources <= {field.name for field in description.readable},
             relations=tuple(sources & set(sa.inspect(description.model).relationships.keys())),
-            options=tuple(_loading(shown, description.model)),
+            options=tuple(_loading(shown, description.model, ())),
         )
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
-        statement = select_entity(description, key, dialect_of(session, description.model)).options(
-            *self.options
-        )
-        entity = session.execute(statement).scalar_one_or_none()
+        statement = reselect_entity(description, key, dialect_of(session, description.model))
+        # Unique: a relation may be declared to be joined, and gives a row for each of its own.
+        entity = session.execute(statement.options(undefer("*"), *self.options)).unique().scalar_one_or_none()
         return None if entity is None else (self._json(entity), row_of(description, entity))
 
     def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
         statement = select_entities(plan, dialect_of(session, plan.description.model)).options(*self.options)
-        entities = session.execute(statement).scalars().all()
+        entities = session.execute(statement).unique().scalars().all()
         items = b",".join(self._json(entity) for entity in entities[: plan.limit])
         count = b"" if total is None else b',"total":%d' % total
         return PageAnswer(b'{"items":[%s]%s}' % (items, count), len(entities) > plan.limit)
@@ -139,14 +138,18 @@ def _source(name: str, info: FieldInfo) -> str:
     return alias if isinstance(alias, str) else ""
 
 
-def _loading(shown: type[BaseModel], model: type[Any]) -> Iterator[_AbstractLoad]:
+def _loading(
+    shown: type[BaseModel], model: type[Any], above: tuple[type[BaseModel], ...]
+) -> Iterator[_AbstractLoad]:
+    """What loads the relations of a model and of those inside it; one inside of itself is loaded when it is met."""
     relations = sa.inspect(model).relationships
     for name, annotation in _sources(shown).items():
         if name in relations:
             nested = [
                 option
                 for part in _models_in(annotation)
-                for option in _loading(part, relations[name].mapper.class_)
+                if part not in (*above, shown)
+                for option in _loading(part, relations[name].mapper.class_, (*above, shown))
             ]
             yield selectinload(getattr(model, name)).options(*nested)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import lazyload
+from sqlalchemy.orm import lazyload, undefer
 from sqlalchemy.sql.elements import ColumnElement, UnaryExpression
 
 from splice.description import Constraint, Description, Field, Relation
@@ -17,6 +17,7 @@ __all__ = [
     "count_rows",
     "lock_entity",
     "parent_of",
+    "reselect_entity",
     "select_entities",
     "select_entity",
     "select_row",
@@ -51,14 +52,18 @@ def select_row(description: Description, key: Sequence[Any], dialect: str) -> sa
 
 
 def select_entity(description: Description, key: Sequence[Any], dialect: str) -> sa.Select[Any]:
-    """One ORM entity as it is now."""
-    statement = sa.select(description.model).where(*_is_key(description, key, dialect))
-    return statement.execution_options(populate_existing=True)
+    """One ORM entity; what the session has changed and not flushed yet stays as it is."""
+    return sa.select(description.model).where(*_is_key(description, key, dialect))
+
+
+def reselect_entity(description: Description, key: Sequence[Any], dialect: str) -> sa.Select[Any]:
+    """The same as it is stored now; whoever runs it has flushed what was changed."""
+    return select_entity(description, key, dialect).execution_options(populate_existing=True)
 
 
 def lock_entity(description: Description, key: Sequence[Any], dialect: str) -> sa.Select[Any]:
-    """The same under the row lock, where the database has any; its relations stay unloaded."""
-    statement = select_entity(description, key, dialect).options(lazyload("*"))
+    """The same under the row lock, where the database has any; every column is loaded, and no relation."""
+    statement = reselect_entity(description, key, dialect).options(lazyload("*"), undefer("*"))
     # Only this table: PostgreSQL refuses a lock on the empty side of an outer join.
     return statement.with_for_update(of=description.model)
 
