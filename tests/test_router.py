@@ -416,6 +416,19 @@ def test_an_own_route_is_committed_like_the_generated_ones(tmp_path, driver):
     plain.dispose()
 
 
+class Town(Base):
+    __tablename__ = "towns"
+    schlüssel: Mapped[int] = mapped_column(primary_key=True)
+
+
+def test_a_key_may_be_written_in_any_script(db):
+    """The address of a new row leads to it."""
+    with running(db, Resource(Town, db)) as client:
+        location = client.post("/towns", json={}).headers["location"]
+
+        assert client.get(location).json() == {"schlüssel": 1}
+
+
 def test_parameters_of_dependencies_may_have_aliases(db, books):
     """What FastAPI reads under another name is declared under that name."""
 

@@ -284,7 +284,7 @@ class Resource(APIRouter, Generic[M]):
     def _path(self, verb: Verb) -> str:
         if verb in {"list", "create"}:
             return "" if self.prefix else "/"
-        return "".join(f"/{{{field.name}}}" for field in self.description.key)
+        return "".join(f"/{{{_path_name(*numbered)}}}" for numbered in enumerate(self.description.key))
 
     def _endpoint(self, verb: Verb, path: str) -> Callable[..., Any]:
         """A function with the signature that FastAPI reads; the names begin with `_`, which no field in a path does."""
@@ -342,8 +342,13 @@ def _key_parameters(description: Description, fields: Sequence[Field]) -> Iterat
     """The parts of a key, numbered: a field may be called `class`, which no parameter of a function can."""
     for number, field in enumerate(fields):
         types = value_type(field.type, field.annotation, f"{description.name}.{field.name}")
-        path = Path(alias=field.name, description=field.doc)
+        path = Path(alias=_path_name(number, field), description=field.doc)
         yield _keyword(f"_key_{number}", Annotated[types.query, path])
+
+
+def _path_name(number: int, field: Field) -> str:
+    # Starlette's patterns know ASCII letters only; any other braces would be taken as they stand.
+    return field.name if field.name.isascii() else f"key_{number}"
 
 
 def _key_values(numbered: Mapping[str, Any]) -> tuple[Any, ...]:
