@@ -418,7 +418,7 @@ def test_an_own_route_is_committed_like_the_generated_ones(tmp_path, driver):
 
 class Town(Base):
     __tablename__ = "towns"
-    schlüssel: Mapped[int] = mapped_column(primary_key=True)
+    schlüssel: Mapped[int] = mapped_column(primary_key=True)  # noqa: PLC2401  # that is the point
 
 
 def test_a_key_may_be_written_in_any_script(db):
