@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field, Json, TypeAdapter, ValidationError, field_validator
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -25,7 +27,9 @@ from splice.problems import (
     explain,
     explain_as_page,
     from_body_validation,
+    from_content_length,
     from_http_exception,
+    from_reading,
     from_validation,
     hoist,
     render,
@@ -408,6 +412,63 @@ class TestAllowedMethods:
         allowed_methods(app.routes, scope)
 
         assert scope == before
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("status", "detail", "problem"),
+        [
+            (400, "There was an error parsing the body", errors.MalformedBody),
+            (413, "Content Too Large", errors.BodyTooLarge),
+            (413, "Request Entity Too Large", errors.BodyTooLarge),
+            (400, "no", type(None)),
+            (413, "your picture is too large", type(None)),
+            (404, "Not Found", type(None)),
+        ],
+    )
+    def test_what_the_framework_says_of_a_body_is_understood(self, status, detail, problem):
+        """A body that cannot be read has a problem of its own; the words of a user stay the user's."""
+        assert type(from_reading(HTTPException(status, detail))) is problem
+
+    @pytest.mark.parametrize("path", ["nested", "digits", "large"])
+    def test_a_route_can_name_what_fastapi_raises(self, path):
+        """What FastAPI raises today for such bodies is what is looked for."""
+        app = FastAPI(max_body_size=99_000)
+        seen: list[Any] = []
+
+        @app.exception_handler(HTTPException)
+        async def keep(_: Any, error: HTTPException) -> PlainTextResponse:
+            seen.append(from_reading(error))
+            return PlainTextResponse("kept", 418)
+
+        app.post("/")(echo)
+        bodies = {"nested": b"[" * 90_000, "digits": b'{"a": ' + b"9" * 5_000 + b"}", "large": b" " * 99_001}
+        content = iter([bodies[path]])  # without a Content-Length
+        TestClient(app).post("/", content=content, headers={"content-type": "application/json"})
+
+        assert [problem.status for problem in seen] == [413 if path == "large" else 400]
+
+    @pytest.mark.parametrize(
+        ("limit", "length", "refused"),
+        [
+            (10, b"11", True),
+            (10, b"9" * 5_000, True),
+            (10, b"10", False),
+            (10, b"x", False),
+            (10, b"", False),
+            (None, b"11", False),
+        ],
+    )
+    def test_a_body_that_is_announced_as_too_large(self, limit, length, refused):
+        """It is refused before anything is done; a limit that nobody set refuses nothing."""
+        more = {} if limit is None else {MAX_BODY_SIZE_SCOPE_KEY: limit}
+        scope = scope_of(**more) | {"headers": [(b"content-length", length)]}
+
+        assert isinstance(from_content_length(scope), errors.BodyTooLarge) is refused
+
+
+def echo(body: dict[str, Any]) -> Any:
+    return body
 
 
 class TestOpenAPI:

@@ -16,16 +16,17 @@ from starlette.types import Scope
 
 from splice.database import Database
 from splice.description import Description
-from splice.errors import (
-    BodyTooLarge,
-    InternalError,
-    MalformedBody,
-    MethodNotAllowed,
-    Problem,
-    RouteNotFound,
-)
+from splice.errors import InternalError, MethodNotAllowed, Problem, RouteNotFound
 from splice.faults import translate
-from splice.problems import Answer, Renderer, allowed_methods, answer_of, from_http_exception, from_validation
+from splice.problems import (
+    Answer,
+    Renderer,
+    allowed_methods,
+    answer_of,
+    from_http_exception,
+    from_reading,
+    from_validation,
+)
 
 __all__ = ["UNROUTED", "Installation", "answer_to", "answer_to_http"]
 
@@ -78,17 +79,13 @@ def answer_to_http(error: HTTPException, scope: Scope) -> Answer:
 
 def _meaning(error: HTTPException, scope: Scope) -> Problem | None:
     match error.status_code, error.detail:
-        case 400, "There was an error parsing the body":
-            return MalformedBody("The body cannot be read", hint="send one JSON value, in UTF-8")
         case 404, "Not Found" if isinstance(scope.get("endpoint"), UNROUTED):
             return RouteNotFound("Nothing is served at this path")
         case 405, "Method Not Allowed" if scope["method"] not in _allowed(scope):
             return MethodNotAllowed(f"{scope['method']} is not allowed here")
-        case 413, "Content Too Large" | "Request Entity Too Large":
-            return BodyTooLarge("The body is larger than this service accepts")
         case 500, "Internal Server Error":
             return InternalError()
-    return None
+    return from_reading(error)
 
 
 # What `endpoint` is when no function was reached: nothing, or what stands at a mount.

@@ -22,12 +22,14 @@ from fastapi.routing import iter_route_contexts
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from splice.errors import (
+    BodyTooLarge,
     Invalid,
     Issue,
     MalformedBody,
@@ -53,7 +55,9 @@ __all__ = [
     "explain",
     "explain_as_page",
     "from_body_validation",
+    "from_content_length",
     "from_http_exception",
+    "from_reading",
     "from_validation",
     "hoist",
     "render",
@@ -238,6 +242,34 @@ def _phrase(status: int) -> str:
 def _plain(value: Any) -> Any:
     """Any value as plain JSON data; what JSON cannot say becomes null or text, so that it can be sent."""
     return json.loads(to_json(value, inf_nan_mode="null", fallback=str, bytes_mode="base64"))
+
+
+def from_reading(error: HTTPException) -> Problem | None:
+    """What FastAPI and Starlette mean by an exception that they raise while the body of a request is read.
+
+    Returns:
+        None for any other exception, such as one of the user's own.
+    """
+    match error.status_code, error.detail:
+        case 400, "There was an error parsing the body":
+            return MalformedBody("The body cannot be read", hint="send one JSON value, in UTF-8")
+        case 413, "Content Too Large" | "Request Entity Too Large":
+            return _too_large()
+    return None
+
+
+def from_content_length(scope: Scope) -> Problem | None:
+    """The refusal of a request that announces a larger body than its route takes.
+
+    Starlette refuses one whose body nobody reads only when the answer begins: after a row was deleted.
+    """
+    limit = scope.get(MAX_BODY_SIZE_SCOPE_KEY)
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return _too_large() if limit is not None and announced.isdigit() and int(announced[:19]) > limit else None
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge("The body is larger than this service accepts")
 
 
 def from_validation(errors: Sequence[Mapping[str, Any]], body: Any = None) -> Problem:
