@@ -1,4 +1,4 @@
-"""Text becomes a Query, and back."""
+"""Text becomes a Query."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splice.errors import Invalid
-from splice.parser import PARAMETERS, parse, spell
+from splice.parser import PARAMETERS, parse
 from splice.terms import Condition, Order, Query
 
 NAMES = st.text("abcxyz_", min_size=1, max_size=8).filter(lambda name: not name.endswith("__eq"))
@@ -32,6 +32,20 @@ QUERIES = st.builds(
     offset=st.none() | st.integers(0, 999_999_999),
     count=st.none() | st.just("exact"),
 )
+
+
+def spell(query: Query) -> list[tuple[str, str]]:
+    """The parameters by which a client asks for this query."""
+    spelt = [(condition.parameter, value) for condition in query.conditions for value in condition.values]
+    if query.order:
+        spelt.append(
+            (
+                "order_by",
+                ",".join(f"-{term.field}" if term.descending else term.field for term in query.order),
+            )
+        )
+    settings = (("limit", query.limit), ("offset", query.offset), ("count", query.count))
+    return [*spelt, *((name, str(value)) for name, value in settings if value is not None)]
 
 
 @given(QUERIES)

@@ -13,7 +13,7 @@ from typing import Final
 from splice.errors import Invalid, Issue
 from splice.terms import Condition, Order, Query
 
-__all__ = ["PARAMETERS", "parse", "spell"]
+__all__ = ["PARAMETERS", "parse"]
 
 PARAMETERS: Final = ("limit", "offset", "order_by", "count")
 """Names with a meaning of their own; a field of such a name is asked for as `limit__eq=3`."""
@@ -43,20 +43,6 @@ def parse(parameters: Iterable[tuple[str, str]]) -> Query:
         offset=offset,
         count="exact" if counted else None,
     )
-
-
-def spell(query: Query) -> list[tuple[str, str]]:
-    """The parameters that `parse` reads as this query."""
-    spelt = [(condition.parameter, value) for condition in query.conditions for value in condition.values]
-    if query.order:
-        spelt.append(
-            (
-                "order_by",
-                ",".join(f"-{term.field}" if term.descending else term.field for term in query.order),
-            )
-        )
-    settings = (("limit", query.limit), ("offset", query.offset), ("count", query.count))
-    return [*spelt, *((name, str(value)) for name, value in settings if value is not None)]
 
 
 def _split(parameters: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
