@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import uuid
 from typing import Annotated, get_args
 
@@ -152,17 +153,128 @@ def test_names_that_look_secret_are_private_until_marked():
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "user_password", "API_KEY", "x_token", "salt", "private_key", "secret"]
+    "name",
+    [
+        "password",
+        "user_password",
+        "API_KEY",
+        "x_token",
+        "salt",
+        "private_key",
+        "secret",
+        "userPassword",
+        "accessToken",
+        "apiKey",
+        "userAPIKey",
+        "passwordHash",
+        "oauth2Token",
+    ],
 )
 def test_secret_names(name):
     """The endings that make a column private."""
     assert not describe(model_with(name)).fields[name].readable
 
 
-@pytest.mark.parametrize("name", ["tokens", "salty", "secretary", "passwords_changed"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokens",
+        "salty",
+        "secretary",
+        "passwords_changed",
+        "basalt",
+        "userTokens",
+        "Passwordless",
+        "tokenCount",
+    ],
+)
 def test_names_that_only_sound_secret(name):
     """A word inside another one hides nothing."""
     assert describe(model_with(name)).fields[name].readable
+
+
+@pytest.mark.parametrize("column", ["password_hash", "accessToken"])
+def test_a_secret_column_is_private_under_any_attribute(column):
+    """A short name in Python makes the values no less secret."""
+
+    columns = {"id": mapped_column(sa.Integer, primary_key=True), "pw": mapped_column(column, sa.String(5))}
+    model = type(f"Account_{column}", (Base,), {"__tablename__": f"accounts_{column}", **columns})
+
+    assert not describe(model).fields["pw"].readable
+    assert describe(model).fields["pw"].guessed_private
+    assert describe(model, {"pw": write_only}).fields["pw"].creatable
+
+
+class Utc(sa.types.TypeDecorator[dt.datetime]):
+    impl = sa.DateTime
+    cache_ok = True
+
+
+class Local(sa.types.TypeDecorator[dt.datetime]):
+    impl = Utc
+    cache_ok = True
+
+
+class Event(Base):
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made: Mapped[dt.datetime] = mapped_column(Utc, server_default=sa.func.now())
+    seen: Mapped[dt.datetime] = mapped_column(Local, default=lambda: dt.datetime.now(dt.UTC))
+    lasts: Mapped[dt.timedelta] = mapped_column(sa.Interval, onupdate=dt.timedelta)
+    code: Mapped[str] = mapped_column(
+        sa.String(9), default=lambda context: context.get_current_parameters()["name"]
+    )
+    name: Mapped[str] = mapped_column(sa.String(9), default="plain")
+    parts: Mapped[list[int]] = mapped_column(sa.JSON, default=list)
+    tags: Mapped[list[int]] = mapped_column(sa.JSON, default=functools.partial(list, [1]))
+    note: Mapped[str] = mapped_column(sa.String(9), default=lambda text="x": text)
+    size: Mapped[int] = mapped_column(default=sa.func.abs(-1))
+    number: Mapped[int] = mapped_column(sa.Sequence("numbers"))
+    extra: Mapped[int] = mapped_column(server_default="1")
+
+
+EVENT = describe(Event)
+
+
+def test_a_server_time_is_read_only_behind_a_decorator():
+    """A decorator changes how it is stored, not who sets it; an Interval is no DateTime, though stored as one."""
+    writable = {field.name for field in EVENT.fields.values() if field.creatable}
+
+    assert not {"made", "seen"} & writable
+    assert "lasts" in writable
+
+
+def test_the_stored_type_lies_below_every_decorator():
+    """What a database does with a column is decided there."""
+    assert type(EVENT.fields["seen"].stored_type) is sa.DateTime
+    assert type(EVENT.fields["lasts"].stored_type) is sa.Interval
+    assert EVENT.fields["name"].stored_type is EVENT.fields["name"].type
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("name", "plain"), ("parts", []), ("tags", [1]), ("note", "x")], ids=str
+)
+def test_a_default_of_a_replacement(name, value):
+    """Values, and functions that can be called as they are."""
+    default = EVENT.fields[name].replace_default
+
+    assert default is not None
+    assert default() == value
+
+
+def test_an_expression_is_a_default_of_a_replacement():
+    """The database computes it in an UPDATE as well."""
+    default = EVENT.fields["size"].replace_default
+
+    assert default is not None
+    assert str(default()) == "abs(:abs_1)"
+
+
+@pytest.mark.parametrize("name", ["code", "number", "extra"])
+def test_a_default_of_an_insert_is_none_of_a_replacement(name):
+    """A function of the execution context and a sequence have no value outside of an INSERT."""
+    assert EVENT.fields[name].replace_default is None
+    assert not EVENT.fields[name].required
 
 
 def test_docs_and_comments_describe_fields():
@@ -227,6 +339,7 @@ def test_a_discriminator_is_read_only():
         __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}
 
     assert not describe(Animal).fields["kind"].creatable
+    assert describe(Animal).fields["kind"].has_python_default
 
 
 def test_a_class_that_is_not_mapped_is_refused():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
@@ -28,6 +28,7 @@ ConstraintKind: TypeAlias = Literal["unique", "foreign_key", "check", "exclusion
 _SECRET_NAME: Final = re.compile(
     r"(?:^|_)(?:password|password_hash|secret|token|api_key|private_key|salt)$", re.IGNORECASE
 )
+_CAMEL_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,11 +37,15 @@ class Field:
 
     `name` is the mapped attribute, which is also the name in JSON; `required` is about POST: nothing else supplies the
     value. A field that is not `readable` is neither shown, filtered nor sorted by.
+
+    `stored_type` is what lies below every TypeDecorator. `replace_default` gives what PUT stores for an absent field, a
+    value or an SQL expression; it is None where the model has no default that is the same outside of an INSERT.
     """
 
     name: str
     column: ColumnElement[Any]
     type: TypeEngine[Any]
+    stored_type: TypeEngine[Any]
     annotation: Any
     nullable: bool
     required: bool
@@ -49,6 +54,7 @@ class Field:
     creatable: bool
     updatable: bool
     default: Any
+    replace_default: Callable[[], Any] | None
     has_python_default: bool
     has_server_default: bool
     guessed_private: bool
@@ -179,12 +185,13 @@ def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mappin
         stored and access not in {"private", "read_only"} and not _set_by_server(mapper, column, mark)
     )
     is_key = column in mapper.primary_key
-    python_default = isinstance(column, sa.Column) and column.default is not None
+    python_default = isinstance(column, sa.Column) and _is_filled_by_python(mapper, column)
     server_default = isinstance(column, sa.Column) and _is_filled_by_database(column)
     return Field(
         name=prop.key,
         column=column,
         type=column.type,
+        stored_type=_stored_type(column.type),
         annotation=_annotation(mapper.class_, prop.key),
         nullable=bool(getattr(column, "nullable", True)),
         required=in_by_client and not (column.nullable or python_default or server_default),
@@ -193,6 +200,7 @@ def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mappin
         creatable=in_by_client,
         updatable=in_by_client and access != "write_once" and not is_key,
         default=_scalar_default(column),
+        replace_default=_replace_default(column.default) if isinstance(column, sa.Column) else None,
         has_python_default=python_default,
         has_server_default=server_default,
         guessed_private=access == "private" and not _marked(column, mark) and not prop.key.startswith("_"),
@@ -205,7 +213,13 @@ def _access(
 ) -> Access | None:
     if _marked(column, mark):
         return _checked_access(f"{model}.{name}", (column.info if mark is None else mark).get(MARK_KEY))
-    return "private" if name.startswith("_") or _SECRET_NAME.search(name) else None
+    secret = _looks_secret(name) or _looks_secret(_column_name(column))
+    return "private" if name.startswith("_") or secret else None
+
+
+def _looks_secret(name: str) -> bool:
+    """Whether a name ends in a secret word, `userPassword` as well as `user_password`."""
+    return _SECRET_NAME.search(_CAMEL_BOUNDARY.sub("_", name)) is not None
 
 
 def _checked_access(owner: str, said: Any) -> Access | None:
@@ -232,7 +246,13 @@ def _set_by_server(mapper: Mapper[Any], column: ColumnElement[Any], mark: Mappin
     if _marked(column, mark):
         return False
     made_key = column.primary_key and (_is_autoincrement(column) or _has_default(column))
-    return made_key or (isinstance(column.type, sa.DateTime) and _is_server_time(column))
+    return made_key or (isinstance(_stored_type(column.type), sa.DateTime) and _is_server_time(column))
+
+
+def _is_filled_by_python(mapper: Mapper[Any], column: sa.Column[Any]) -> bool:
+    """By a default, or for a discriminator by the class itself."""
+    is_discriminator = column is mapper.polymorphic_on and mapper.polymorphic_identity is not None
+    return column.default is not None or is_discriminator
 
 
 def _is_filled_by_database(column: sa.Column[Any]) -> bool:
@@ -255,6 +275,23 @@ def _is_server_time(column: sa.Column[Any]) -> bool:
 def _scalar_default(column: ColumnElement[Any]) -> Any:
     default = getattr(column, "default", None)
     return default.arg if default is not None and default.is_scalar else None
+
+
+def _replace_default(default: Any) -> Callable[[], Any] | None:
+    """A Sequence and a function of the execution context have a value in an INSERT only."""
+    if isinstance(default, sa.sql.schema.CallableColumnDefault):
+        # SQLAlchemy wraps what takes no context; a function that takes it stands there as it was given.
+        given: Any = default._given_arg  # noqa: SLF001  # nothing public tells the two apart
+        return None if default.arg is given else given
+    stated = isinstance(default, sa.ColumnDefault) and (default.is_scalar or default.is_clause_element)
+    return (lambda: default.arg) if stated else None
+
+
+def _stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type below every TypeDecorator; an Interval is one by SQLAlchemy's own doing, and no DateTime to anybody."""
+    if isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
+        return _stored_type(type_.impl_instance)
+    return type_
 
 
 def _annotation(model: type[Any], name: str) -> Any:
