@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy import JSON, DateTime, Numeric, String, func
+from sqlalchemy import JSON, DateTime, Numeric, Sequence, String, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from splice import Page, read_only, write_once, write_only
@@ -169,3 +169,41 @@ def test_a_dataclass_signature_is_no_description():
         id: Mapped[int] = mapped_column(primary_key=True, init=False)
 
     assert derive(describe(Point)).Read.__doc__ is None
+
+
+class Tool(Base):
+    """A model with defaults that only an INSERT knows, and with names that Pydantic does not take."""
+
+    __tablename__ = "tools"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str | None] = mapped_column(String(9), default=lambda context: context.isinsert)
+    number: Mapped[int] = mapped_column(Sequence("numbers"))
+    parts: Mapped[list[int]] = mapped_column(JSON, default=list)
+    _rank: Mapped[int | None] = mapped_column(info={"splice": None})
+    _json: Mapped[int | None] = mapped_column(info=read_only)
+    json: Mapped[int | None]
+    json_: Mapped[int | None]
+    _hidden: Mapped[int | None]
+
+
+TOOL = describe(Tool)
+TOOLS = derive(TOOL)
+
+
+def test_what_only_an_insert_supplies_is_needed_in_put_alone():
+    """POST leaves it to SQLAlchemy; PUT has nothing to take in its place."""
+    assert TOOLS.Create.model_json_schema().get("required", []) == []
+    assert TOOLS.Replace.model_json_schema()["required"] == ["code", "number"]
+
+
+def test_marked_names_that_begin_with_an_underscore_are_fields():
+    """Inside of the models they have names that Pydantic takes, and no two fields the same."""
+    row = {"id": 1, "code": None, "number": 1, "parts": [], "_rank": 2, "_json": 3, "json": 4, "json_": 5}
+
+    assert row_serializer(TOOL).row(row).decode() == TOOLS.Read.model_validate(row).model_dump_json(
+        by_alias=True
+    )
+    assert names(TOOLS.Read) == set(row)
+    assert changes(TOOLS.Update.model_validate_json('{"_rank":2,"json":4}')) == {"_rank": 2, "json": 4}
+    assert refused(TOOLS.Update, '{"rank_":2}') == [("extra_forbidden", "rank_")]
+    assert refused(TOOLS.Create, '{"_json":2}') == [("extra_forbidden", "_json")]

@@ -7,7 +7,7 @@ by accident) and what PUT takes (visible read-only fields are accepted and ignor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from types import GenericAlias, MappingProxyType
 from typing import Any, Final, Generic, NotRequired, TypeAlias, TypeVar
@@ -153,7 +153,9 @@ def _type_of(description: Description, field: Field) -> ValueType:
 def _model(
     description: Description, role: str, config: ConfigDict, fields: Mapping[str, Definition]
 ) -> type[BaseModel]:
-    definitions = {_python_name(name): value for name, value in fields.items()}
+    definitions: dict[str, Definition] = {}
+    for name, definition in fields.items():
+        definitions[_python_name(name, {*fields, *definitions})] = definition
     model: type[BaseModel] = create_model(  # type: ignore[call-overload]  # fields from values
         f"{description.name}{role}",
         __config__=config,
@@ -164,14 +166,23 @@ def _model(
     return model
 
 
-def _python_name(name: str) -> str:
-    """A field may be called like a method of BaseModel (`json`, `copy`): inside it gets a name of its own."""
-    return f"{name}_" if hasattr(BaseModel, name) else name
+def _python_name(name: str, others: Container[str]) -> str:
+    """What a field that Pydantic would not take by its own name is called inside of the model."""
+    if not _needs_alias(name):
+        return name
+    inside = f"{name.strip('_') or 'field'}_"
+    while inside in others or _needs_alias(inside):
+        inside += "_"
+    return inside
+
+
+def _needs_alias(name: str) -> bool:
+    """A field may be called like a method of BaseModel (`json`, `copy`); a name that begins with `_` is no field."""
+    return name.startswith("_") or hasattr(BaseModel, name)
 
 
 def _info(field: Field, **options: Any) -> Any:
-    clashes = _python_name(field.name) != field.name
-    return Described(description=field.doc, alias=field.name if clashes else None, **options)
+    return Described(description=field.doc, alias=field.name if _needs_alias(field.name) else None, **options)
 
 
 def _doc(description: Description) -> str | None:
@@ -214,8 +225,9 @@ def _replacement(field: Field, types: Mapping[str, ValueType]) -> Definition:
 
 
 def needed_on_replace(field: Field) -> bool:
-    """An omitted field takes its Python default, else NULL; what only the database could supply has to be sent."""
-    return not field.has_python_default and (field.has_server_default or not field.nullable)
+    """An omitted field takes its Python default, else NULL; what only an INSERT could supply has to be sent."""
+    of_an_insert = field.has_python_default or field.has_server_default
+    return field.replace_default is None and (of_an_insert or not field.nullable)
 
 
 def _required(field: Field, types: Mapping[str, ValueType]) -> Definition:
