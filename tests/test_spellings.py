@@ -112,3 +112,21 @@ def test_an_enum_of_texts_takes_no_other_text():
     assert write.validate_json('"small"', strict=True) == "small"
     with pytest.raises(ValidationError):
         write.validate_json('"SMALL"', strict=True)
+
+
+UPPER = "A8098C1A-F86E-11DA-BD1A-00112444BE1E"
+
+
+def test_a_uuid_that_is_text_is_spelt_alike_in_bodies_and_queries():
+    """What was stored in small letters would not be found by capital ones."""
+    types = sa.Uuid(as_uuid=False)
+
+    assert body(types, f'"{UPPER}"') == of(types, "query").validate_strings(UPPER) == UPPER.lower()
+    assert "[0-9a-fA-F]" in of(types, "write").json_schema()["pattern"]
+
+
+@pytest.mark.parametrize("text", ["zz", "", UPPER[:-1], "\x00"])
+def test_a_filter_by_a_uuid_that_is_text_takes_no_other_text(text: str):
+    """It would find nothing, or fail in the database."""
+    with pytest.raises(ValidationError):
+        of(sa.Uuid(as_uuid=False), "query").validate_strings(text)

@@ -7,13 +7,22 @@ import enum
 import json
 import uuid
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NewType
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, EmailStr, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    EmailStr,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from sqlalchemy.dialects import mysql, postgresql
 
 from splice.errors import SetupError
@@ -203,9 +212,131 @@ def test_a_type_without_known_values_stops_the_start(type_):
         value_type(type_, None, "Row.x")
 
 
-def test_an_annotated_decorator_is_its_annotation():
-    """A TypeDecorator converts, so only the annotation knows its values."""
-    assert read(Lower(9), '"Ada"', str) == "Ada"
+class Cents(sa.types.TypeDecorator[Decimal]):
+    """An amount in hundredths."""
+
+    impl = sa.Integer
+    cache_ok = True
+
+
+class Sealed(sa.types.TypeDecorator[bytes]):
+    """Bytes that are stored otherwise."""
+
+    impl = sa.LargeBinary(2)
+    cache_ok = True
+
+
+class Moment(sa.types.TypeDecorator[dt.datetime]):
+    """The recipe of SQLAlchemy's documentation: UTC in a column without a zone."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+
+class Twice(sa.types.TypeDecorator[str]):
+    """A decorator of a decorator."""
+
+    impl = Lower(3)
+    cache_ok = True
+
+
+class Documents(sa.types.TypeDecorator[Any]):
+    """Documents of one kind."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+
+UserName = NewType("UserName", str)
+
+
+@pytest.mark.parametrize(
+    ("type_", "annotation", "good", "bad"),
+    [
+        (Lower(3), str, '"Ada"', '"abcd"'),
+        (Lower(3), str | None, '"Ada"', r'"a\u0000"'),
+        (Lower(3), Annotated[str, Field(min_length=2)], '"Ada"', '"abcd"'),
+        (Lower(3), UserName, '"Ada"', '"abcd"'),
+        (Lower(3), Literal["a", "abcd"], '"a"', '"abcd"'),
+        (Lower(9), EmailStr, '"a@b.org"', '"ada@b.org.uk"'),
+        (Twice(), str, '"Ada"', '"abcd"'),
+        (Documents(), JsonValue, '{"a":1}', r'{"a":"\u0000"}'),
+        (Documents(), dict[str, Any], '{"a":1}', r'{"a":"\u0000"}'),
+        (Sealed(), bytes, '"aGk="', '"aGlo"'),
+    ],
+    ids=str,
+)
+def test_a_decorator_has_the_limits_of_what_is_below(type_, annotation, good, bad):
+    """What it converts from one type to the same cannot be longer than its column."""
+    read(type_, good, annotation)
+
+    assert codes(type_, bad, annotation)
+
+
+@pytest.mark.parametrize(
+    ("type_", "annotation", "text", "value"),
+    [
+        (Cents(), Decimal, '"12.50"', Decimal("12.50")),
+        (Lower(3), Mood, '"good"', Mood.GOOD),
+        (Moment(), dt.datetime, '"2026-01-01T00:00:00Z"', dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
+    ],
+    ids=str,
+)
+def test_a_decorator_that_converts_is_its_annotation(type_, annotation, text, value):
+    """Limits of another type say nothing about these values, and a decorator may be there to change zones."""
+    assert read(type_, text, annotation) == value
+
+
+@pytest.mark.parametrize("annotation", [None, Any, object, Any | None, Annotated[Any, Field(title="x")]])
+@pytest.mark.parametrize("type_", [Lower(3), Documents()])
+def test_a_decorator_of_anything_stops_the_start(type_, annotation):
+    """`Any` would take every value, and the first that does not fit would be an error of the server."""
+    with pytest.raises(SetupError, match=r"`x: Mapped\[<type>\] = mapped_column"):
+        value_type(type_, annotation, "Row.x")
+
+
+@pytest.mark.parametrize("annotation", [None, Any, dict[str, int]])
+def test_pickles_stop_the_start(annotation):
+    """Their values are no JSON."""
+    with pytest.raises(SetupError, match=r"Row\.x is a PickleType.*sa\.JSON"):
+        value_type(sa.PickleType(), annotation, "Row.x")
+
+
+@pytest.mark.parametrize("annotation", [Any, object, Any | None, None])
+def test_any_is_a_document_in_a_json_column(annotation):
+    """There the column knows its values."""
+    assert read(sa.JSON(), '{"a":[1]}', annotation) == {"a": [1]}
+    assert codes(sa.JSON(), r'"\u0000"', annotation)
+
+
+@pytest.mark.parametrize("text", ['"12:00"', '"12:00:00+16:00"', '"12:00:00-23:59"'])
+def test_a_zoned_time_names_an_offset_that_can_be_stored(text):
+    """PostgreSQL would put the zone of its session where none is named, and knows offsets below 16 hours."""
+    assert read(sa.Time(timezone=True), '"12:00:00+15:59"').utcoffset() == dt.timedelta(hours=15, minutes=59)
+    assert codes(sa.Time(timezone=True), text)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "bounds"),
+    [
+        (Annotated[Decimal, Field(ge=0)], {"minimum": 0, "maximum": 999.99}),
+        (
+            Annotated[Decimal, Field(gt=0, lt=Decimal("5.5"))],
+            {"exclusiveMinimum": 0, "exclusiveMaximum": 5.5},
+        ),
+        (Annotated[Decimal, Field(le=10)] | None, {"minimum": -999.99, "maximum": 10}),
+        (Annotated[Decimal, Field(ge=-5000, le=5000)], {"minimum": -999.99, "maximum": 999.99}),
+        (Annotated[Decimal, Field(multiple_of=Decimal("0.25"))], {"multipleOf": 0.25}),
+    ],
+    ids=str,
+)
+def test_the_schema_of_a_decimal_shows_the_bounds_of_its_annotation(annotation, bounds):
+    """They are enforced, so clients may know them."""
+    schema = body_of(sa.Numeric(5, 2), annotation).model_json_schema()["properties"]["x"]
+    number = schema["anyOf"][1]
+
+    assert number["type"] == "number"
+    assert bounds.items() <= number.items()
 
 
 @pytest.mark.parametrize(

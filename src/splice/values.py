@@ -20,8 +20,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 import sqlalchemy as sa
-from annotated_types import Ge, Gt, Le, Lt, MaxLen
-from pydantic import AfterValidator, BeforeValidator, JsonValue, PlainSerializer, WithJsonSchema
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MultipleOf
+from pydantic import AfterValidator, BeforeValidator, EmailStr, JsonValue, PlainSerializer, WithJsonSchema
 from pydantic import Field as Limit
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
@@ -48,6 +48,7 @@ _NO_NUL_PATTERN: Final = r"^[^\x00]*$"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
 _TIME_PATTERN: Final = f"^{_TIME}$"
 _NAIVE_PATTERN: Final = rf"^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T{_TIME}$"
+_UUID_PATTERN: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _DATE_TEXT: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DATETIME_TEXT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?",
@@ -81,13 +82,15 @@ def value_type(type_: TypeEngine[Any], annotation: Annotation, owner: str) -> Va
     given = _without_none(annotation)
     if isinstance(type_, sa.ARRAY):
         return _array(type_, given, owner)
-    for kind, rule in _RULES:
-        if isinstance(type_, kind) and not isinstance(
-            type_, mysql.SET
-        ):  # a SET calls itself text, and reads as a set
-            return _annotated(rule(type_, owner), given)
+    if isinstance(type_, sa.PickleType):
+        raise SetupError(
+            f"{owner} is a PickleType, whose values are known to Python alone; use sa.JSON, or mark it private"
+        )
+    plain = _plain(type_)
+    if plain is not None:
+        return _annotated(plain, given)
     if isinstance(type_, sa.TypeDecorator):
-        return _decorated(given, owner)
+        return _decorated(type_, given, owner)
     raise SetupError(
         f"{owner} has the type {type(type_).__name__}, whose Python values splice does not know; wrap it in a "
         "sqlalchemy.types.TypeDecorator and annotate the attribute with Mapped[<its Python type>], or mark it private"
@@ -106,6 +109,13 @@ class _Plain:
     upper: Any = None
     max_length: int | None = None
     example: Any = None
+    schema: dict[str, Any] | None = None
+
+
+def _plain(type_: TypeEngine[Any]) -> _Plain | None:
+    if isinstance(type_, mysql.SET):  # It calls itself text, and reads as a set.
+        return None
+    return next((rule(type_) for kind, rule in _RULES if isinstance(type_, kind)), None)
 
 
 def _annotated(plain: _Plain, given: Annotation) -> ValueType:
@@ -117,21 +127,55 @@ def _annotated(plain: _Plain, given: Annotation) -> ValueType:
         *_column_pattern(plain, metadata),
         *_column_example(plain, given),
     ]
-    column_bounds = [*_column_bounds(plain, ()), *_column_pattern(plain, ()), *plain.query_limits]
+    column_bounds = [
+        *_column_bounds(plain, ()),
+        *_column_pattern(plain, ()),
+        *plain.query_limits,
+        *_column_schema(plain, ()),
+    ]
     return ValueType(
-        write=_join(python, [*metadata, *bounds, *plain.limits]),
+        write=_join(python, [*metadata, *bounds, *plain.limits, *_column_schema(plain, metadata)]),
         read=python if plain.read is None else plain.read,
         query=_join(plain.python, column_bounds),
     )
 
 
-def _decorated(given: Annotation, owner: str) -> ValueType:
-    if given is None:
+def _decorated(type_: sa.TypeDecorator[Any], given: Annotation, owner: str) -> ValueType:
+    """What the annotation says, within what can be stored below where both are about the same Python type."""
+    if given is None or _split(given)[0] in {Any, object}:
         raise SetupError(
-            f"{owner} is a TypeDecorator without an annotation, so its Python type is unknown; write "
+            f"{owner} is a TypeDecorator without an annotation that names its Python type; write "
             f"`{owner.rsplit('.', maxsplit=1)[-1]}: Mapped[<type>] = mapped_column(…)`, or mark it private"
         )
-    return ValueType(write=given, read=given, query=given)
+    plain = _stored(type_)
+    if plain is None or not _is_about(given, plain.python):
+        return ValueType(write=given, read=given, query=given)
+    return _annotated(plain, given)
+
+
+def _stored(type_: sa.TypeDecorator[Any]) -> _Plain | None:
+    """The rule of what lies below a decorator; many exist to change zones, so theirs are not held to the column's."""
+    below = type_.impl_instance
+    if isinstance(below, sa.DateTime):
+        spelt = (BeforeValidator(_datetime_of_text),)
+        return _Plain(dt.datetime, limits=spelt, query_limits=spelt)
+    if isinstance(below, sa.Time):
+        return _Plain(dt.time)
+    return _plain(below) or (_stored(below) if isinstance(below, sa.TypeDecorator) else None)
+
+
+def _is_about(given: Annotation, python: Annotation) -> bool:
+    core, _ = _split(given)
+    if core is python:
+        return True
+    bare = getattr(core, "__supertype__", getattr(core, "__value__", core))
+    if bare is not core:
+        return _is_about(bare, python)
+    texts = core is EmailStr or (
+        get_origin(core) is Literal and all(type(text) is str for text in get_args(core))
+    )
+    of_json = python is JsonValue and get_origin(core) in {dict, list}
+    return _same(core, python) or (texts and python is str) or of_json
 
 
 def _split(annotation: Annotation) -> tuple[Annotation, tuple[Any, ...]]:
@@ -191,8 +235,9 @@ def _column_length(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
 
 
 def _column_pattern(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
-    """NUL is refused by a validator; the pattern tells clients so, unless the annotation brings one of its own."""
-    if plain.python is not str or any(getattr(item, "pattern", None) for item in _constraints(metadata)):
+    """NUL is refused by a validator; the pattern tells clients so, unless there is a narrower one."""
+    given = _constraints([*metadata, *plain.limits])
+    if plain.python is not str or any(getattr(item, "pattern", None) for item in given):
         return []
     return [Limit(json_schema_extra={"pattern": _NO_NUL_PATTERN})]
 
@@ -205,14 +250,39 @@ def _column_example(plain: _Plain, given: Annotation) -> list[Any]:
     return [] if example is None else [Limit(json_schema_extra={"examples": [example]})]
 
 
-def _boolean(_type: TypeEngine[Any], _owner: str) -> _Plain:
+def _column_schema(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
+    """The schema of a decimal, which is Pydantic's no more, so that bounds of the annotation have to be put in."""
+    if plain.schema is None:
+        return []
+    *texts, number = plain.schema["anyOf"]
+    bounded = number | _number_bounds(number, _constraints(metadata))
+    return [WithJsonSchema({"anyOf": [*texts, bounded]}, mode="validation")]
+
+
+def _number_bounds(number: dict[str, Any], given: Iterable[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in given:
+        if isinstance(item, Ge):
+            found["minimum"] = max(float(item.ge), number.get("minimum", -math.inf))  # type: ignore[arg-type]  # a Decimal
+        elif isinstance(item, Gt):
+            found["exclusiveMinimum"] = float(item.gt)  # type: ignore[arg-type]  # a Decimal
+        elif isinstance(item, Le):
+            found["maximum"] = min(float(item.le), number.get("maximum", math.inf))  # type: ignore[arg-type]  # a Decimal
+        elif isinstance(item, Lt):
+            found["exclusiveMaximum"] = float(item.lt)  # type: ignore[arg-type]  # a Decimal
+        elif isinstance(item, MultipleOf):
+            found["multipleOf"] = float(item.multiple_of)  # type: ignore[arg-type]  # a Decimal
+    return found
+
+
+def _boolean(_type: TypeEngine[Any]) -> _Plain:
     return _Plain(bool)
 
 
-def _integer(bits: int) -> Callable[[TypeEngine[Any], str], _Plain]:
+def _integer(bits: int) -> Callable[[TypeEngine[Any]], _Plain]:
     whole, text = (BeforeValidator(_whole_number),), (BeforeValidator(_ascii_number),)
 
-    def rule(type_: TypeEngine[Any], _owner: str) -> _Plain:
+    def rule(type_: TypeEngine[Any]) -> _Plain:
         if getattr(type_, "unsigned", False):
             return _Plain(int, limits=whole, query_limits=text, lower=0, upper=2**bits - 1, example=1)
         least = -(2 ** (bits - 1))
@@ -227,11 +297,10 @@ def _whole_number(value: Any) -> Any:
     return int(value) if exact else value
 
 
-def _decimal(type_: Any, _owner: str) -> _Plain:
+def _decimal(type_: Any) -> _Plain:
     if not type_.asdecimal:
-        return _float(type_, _owner)
+        return _float(type_)
     digits, places = type_.precision, type_.scale
-    schema = WithJsonSchema(_decimal_schema(digits, places), mode="validation")
     shape = _decimal_shape(digits, places or 0)
     return _Plain(
         Decimal,
@@ -240,7 +309,6 @@ def _decimal(type_: Any, _owner: str) -> _Plain:
             *shape,
             BeforeValidator(_exact_decimal),
             AfterValidator(_no_negative_zero),
-            schema,
         ),
         read=_decimal_read(digits, places),
         query_limits=(
@@ -249,8 +317,8 @@ def _decimal(type_: Any, _owner: str) -> _Plain:
             *shape,
             AfterValidator(_bounded_exponent),
             BeforeValidator(_ascii_number),
-            schema,
         ),
+        schema=_decimal_schema(digits, places),
     )
 
 
@@ -332,7 +400,7 @@ def _bounded_exponent(value: Decimal) -> Decimal:
     return value
 
 
-def _float(_type: TypeEngine[Any], _owner: str) -> _Plain:
+def _float(_type: TypeEngine[Any]) -> _Plain:
     return _Plain(
         float,
         limits=(Limit(allow_inf_nan=False), AfterValidator(_no_negative_zero)),
@@ -340,13 +408,13 @@ def _float(_type: TypeEngine[Any], _owner: str) -> _Plain:
     )
 
 
-def _enum(type_: Any, _owner: str) -> _Plain:
+def _enum(type_: Any) -> _Plain:
     if isinstance(type_.enum_class, type) and issubclass(type_.enum_class, enum.Enum):
         return _Plain(type_.enum_class)
     return _Plain(Literal[tuple(type_.enums)])
 
 
-def _text(type_: Any, _owner: str) -> _Plain:
+def _text(type_: Any) -> _Plain:
     no_nul = (AfterValidator(_without_nul),)
     return _Plain(str, limits=no_nul, query_limits=no_nul, max_length=type_.length, example="string")
 
@@ -357,16 +425,14 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _uuid(type_: Any, _owner: str) -> _Plain:
+def _uuid(type_: Any) -> _Plain:
     if type_.as_uuid:
         return _Plain(uuid.UUID)
-    canonical = AfterValidator(lambda value: str(uuid.UUID(value)))
-    return _Plain(
-        str, limits=(Limit(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), canonical)
-    )
+    canonical = (Limit(pattern=_UUID_PATTERN), AfterValidator(lambda value: str(uuid.UUID(value))))
+    return _Plain(str, limits=canonical, query_limits=canonical)
 
 
-def _datetime(type_: Any, _owner: str) -> _Plain:
+def _datetime(type_: Any) -> _Plain:
     if type_.timezone:
         zoned = (AfterValidator(_to_utc), BeforeValidator(_datetime_of_text))
         return _Plain(
@@ -433,23 +499,34 @@ def _without_zone(value: Any) -> Any:
     return value
 
 
-def _date(_type: TypeEngine[Any], _owner: str) -> _Plain:
+def _date(_type: TypeEngine[Any]) -> _Plain:
     exact = (BeforeValidator(_date_of_text),)
     return _Plain(dt.date, limits=exact, query_limits=exact)
 
 
-def _time(type_: Any, _owner: str) -> _Plain:
+def _time(type_: Any) -> _Plain:
     if type_.timezone:
-        return _Plain(dt.time)
+        zoned = (AfterValidator(_with_offset),)
+        return _Plain(dt.time, limits=zoned, query_limits=zoned)
     naive = (AfterValidator(_without_zone), WithJsonSchema({"type": "string", "pattern": _TIME_PATTERN}))
     return _Plain(dt.time, limits=naive, query_limits=naive)
 
 
-def _interval(_type: TypeEngine[Any], _owner: str) -> _Plain:
+def _with_offset(value: dt.time) -> dt.time:
+    """PostgreSQL knows offsets below 16 hours."""
+    offset = value.utcoffset()
+    if offset is None:
+        raise PydanticCustomError("timezone_missing", "Input should have a time zone, for example a final Z")
+    if abs(offset) >= dt.timedelta(hours=16):
+        raise PydanticCustomError("timezone_offset", "Input should be less than 16 hours from UTC")
+    return value
+
+
+def _interval(_type: TypeEngine[Any]) -> _Plain:
     return _Plain(dt.timedelta, lower=_SHORTEST, upper=_LONGEST)
 
 
-def _binary(type_: Any, _owner: str) -> _Plain:
+def _binary(type_: Any) -> _Plain:
     schema = WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": _BASE64_PATTERN})
     decoded = BeforeValidator(_from_base64)
     return _Plain(
@@ -474,7 +551,7 @@ def _to_base64(value: Any) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def _json(_type: TypeEngine[Any], _owner: str) -> _Plain:
+def _json(_type: TypeEngine[Any]) -> _Plain:
     return _Plain(JsonValue, limits=(AfterValidator(_storable_json),))
 
 
@@ -526,7 +603,7 @@ def _rectangular(value: list[Any]) -> list[Any]:
     return value
 
 
-_RULES: Final[tuple[tuple[type[Any], Callable[[Any, str], _Plain]], ...]] = (
+_RULES: Final[tuple[tuple[type[Any], Callable[[Any], _Plain]], ...]] = (
     (sa.Enum, _enum),
     (sa.Boolean, _boolean),
     (sa.SmallInteger, _integer(16)),
