@@ -48,8 +48,15 @@ class Thing(Base):
     mood: Mapped[Mood | None] = mapped_column(sa.Enum(Mood))
     size: Mapped[str | None] = mapped_column(sa.Enum("small", "größer", name="size"))
     uid: Mapped[uuid.UUID | None] = mapped_column(sa.Uuid)
+    uid_text: Mapped[str | None] = mapped_column(sa.Uuid(as_uuid=False))
     blob: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     document: Mapped[JsonValue | None] = mapped_column(sa.JSON)
+
+
+class Clock(Base):
+    __tablename__ = "clocks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rings: Mapped[dt.time] = mapped_column(sa.Time(timezone=True))
 
 
 FIELDS = list(Thing.__table__.columns.keys())
@@ -59,6 +66,8 @@ def build(db: Database) -> FastAPI:
     app = FastAPI()
     install(app, db)
     app.include_router(Resource(Thing, db))
+    if db.dialect == "postgresql":  # The others lose the zone, and a Resource says so.
+        app.include_router(Resource(Clock, db))
     return app
 
 
@@ -125,6 +134,8 @@ UNCHANGED = [
     ("size", "größer"),
     ("uid", "00000000-0000-0000-0000-000000000000"),
     ("uid", "ffffffff-ffff-ffff-ffff-ffffffffffff"),
+    ("uid_text", "00000000-0000-0000-0000-000000000000"),
+    ("uid_text", "a8098c1a-f86e-11da-bd1a-00112444be1e"),
     ("blob", ""),
     ("blob", "AA=="),
     ("blob", "AAECA//+/f8="),
@@ -157,6 +168,7 @@ SPELT_ANEW = [
     ("span", "P365D", "P1Y"),
     ("integer", 1.0, 1),
     ("uid", "A8098C1A-F86E-11DA-BD1A-00112444BE1E", "a8098c1a-f86e-11da-bd1a-00112444be1e"),
+    ("uid_text", "A8098C1A-F86E-11DA-BD1A-00112444BE1E", "a8098c1a-f86e-11da-bd1a-00112444be1e"),
     ("local", "2024-02-29T12:30:00.5", "2024-02-29T12:30:00.500000"),
 ]
 
@@ -230,6 +242,7 @@ def test_a_row_is_the_same_bytes_on_every_database(client):
         "mood": "bad",
         "size": "small",
         "uid": "a8098c1a-f86e-11da-bd1a-00112444be1e",
+        "uid_text": "ffffffff-ffff-ffff-ffff-ffffffffffff",
         "blob": "AAEC",
         "document": {"b": [1, 2.5, None], "a": "é"},
     }
@@ -282,6 +295,8 @@ REFUSED = [
     ("size", "SMALL"),
     ("uid", "x"),
     ("uid", 1),
+    ("uid_text", "zz"),
+    ("uid_text", "a8098c1af86e11dabd1a00112444be1e"),
     ("blob", "not base64!"),
     ("blob", "AA"),
     ("document", {"a": "\0"}),
@@ -311,6 +326,45 @@ def test_a_stored_value_is_found_by_its_spelling(client, field, value):
     found = client.get("/things", params={field: text})
 
     assert found.content == b'{"items":[' + made.content + b"]}"
+
+
+def test_a_uuid_that_is_text_is_found_in_capitals_too(client):
+    """A filter is spelt as a body is, and refused where a body would be."""
+    made = client.post("/things", json={"uid_text": "a8098c1a-f86e-11da-bd1a-00112444be1e"})
+
+    found = client.get("/things", params={"uid_text": "A8098C1A-F86E-11DA-BD1A-00112444BE1E"})
+    refused = client.get("/things", params={"uid_text": "zz"})
+
+    assert found.content == b'{"items":[' + made.content + b"]}"
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["parameter"] == "uid_text"
+
+
+@pytest.mark.parametrize(
+    "value", ["12:00:00+02:00", "00:00:00Z", "23:59:59.999999-15:59", "12:30:00.000001+05:30"]
+)
+def test_a_zoned_time_comes_back_with_its_zone(service, value):
+    """PostgreSQL alone keeps it."""
+    if service.dialect != "postgresql":
+        pytest.skip("a zoned Time stops the start here")
+
+    made = service.client.post("/clocks", json={"rings": value})
+
+    assert made.json()["rings"] == value
+    assert service.client.get("/clocks", params={"rings": value}).json()["items"] == [made.json()]
+
+
+@pytest.mark.parametrize("value", ["12:00:00", "12:00:00+16:00", "24:00:00Z"])
+def test_a_zoned_time_without_a_zone_is_refused(service, value):
+    """The session's zone would be put in its place."""
+    if service.dialect != "postgresql":
+        pytest.skip("a zoned Time stops the start here")
+
+    answer = service.client.post("/clocks", json={"rings": value})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/rings"
+    assert service.client.get("/clocks", params={"rings": value}).status_code == 422
 
 
 @pytest.mark.parametrize(
