@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import Column
 
-from splice.errors import SetupError
+from splice.errors import DatabaseUnavailable, SetupError
 
 __all__ = ["create_tables"]
 
@@ -21,6 +21,7 @@ def create_tables(session: Session, metadata: sa.MetaData) -> None:
 
     Raises:
         SetupError: A column has no type on this database; the message names it and the fix.
+        DatabaseUnavailable: On MariaDB and MySQL another process has not made its tables in time.
     """
     connection = session.connection()
     _refuse_types(connection.dialect, metadata)
@@ -48,7 +49,11 @@ def _create_in_mariadb(connection: Connection, metadata: sa.MetaData) -> None:
     # MariaDB alone runs the comment: its statement timeout would end the wait for the lock, MySQL's is for plain reads.
     unlimited = "/*M! SET STATEMENT max_statement_time=0 FOR */"
     name = "CONCAT('splice.', MD5(DATABASE()))"
-    connection.exec_driver_sql(f"{unlimited} SELECT GET_LOCK({name}, {_CREATE_SECONDS})")
+    taken = connection.exec_driver_sql(f"{unlimited} SELECT GET_LOCK({name}, {_CREATE_SECONDS})").scalar()
+    if taken != 1:  # 0 when the time is up, NULL when the wait was ended from outside.
+        raise DatabaseUnavailable(
+            f"The tables were not created: another process has held the lock for {_CREATE_SECONDS} seconds"
+        )
     try:
         metadata.create_all(connection)
     finally:

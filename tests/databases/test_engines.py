@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from splice import creation
 from splice.database import Database, run_on
 from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, TooBusy
 from tests.databases.drivers import Driver, Place
@@ -465,6 +466,22 @@ def test_four_processes_may_start_at_once_on_an_empty_database(database_url):
     said = [starter.communicate(timeout=60)[1].decode() for starter in starters]
 
     assert [starter.returncode for starter in starters] == [0, 0, 0, 0], said
+
+
+@pytest.mark.parametrize("driver", ["asyncmy", "pymysql"], indirect=True)
+async def test_a_lock_that_does_not_come_free_stops_the_creation(make, driver_url, monkeypatch):
+    """MariaDB says so by a value; creating the tables all the same would collide with the process that does."""
+    monkeypatch.setattr(creation, "_CREATE_SECONDS", 1)
+    db, other = make(), Database[Any](driver_url)
+    lock = sa.text("SELECT GET_LOCK(CONCAT('splice.', MD5(DATABASE())), 0)")
+    tables = sa.text("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()")
+
+    async with other.begin() as session:
+        assert await run_on(session, lambda sync: sync.scalar(lock)) == 1
+        with pytest.raises(DatabaseUnavailable, match="another process"):
+            await db.start()
+        assert await run_on(session, lambda sync: sync.scalar(tables)) == 0
+    await other.close()
 
 
 def start(script: str, *arguments: str) -> subprocess.Popen[bytes]:
