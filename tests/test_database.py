@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import logging
 import sqlite3
 import sys
 import time
@@ -22,9 +24,18 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.pool import StaticPool
 
-from splice.database import Database, call_hook, plain_hook, run_on
+from splice.database import Database, call_hook, is_async_callable, plain_hook, run_on
 from splice.description import describe
-from splice.errors import CommitUnknown, Conflict, DatabaseUnavailable, Problem, SetupError, TooBusy
+from splice.errors import (
+    CommitUnknown,
+    Conflict,
+    DatabaseUnavailable,
+    NotUnique,
+    Problem,
+    SetupError,
+    TooBusy,
+)
+from splice.hooks import Change, run_after_commit
 
 
 class Base(DeclarativeBase):
@@ -721,6 +732,38 @@ async def test_an_async_hook_needs_an_async_driver():
     await db.close()
 
 
+class Callables:
+    """Methods and objects of both kinds."""
+
+    async def method(self) -> None: ...
+
+    def plain_method(self) -> None: ...
+
+
+class AsyncCall:
+    async def __call__(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (async_hook, True),
+        (functools.partial(functools.partial(async_hook), None), True),
+        (Callables().method, True),
+        (AsyncCall(), True),
+        (functools.partial(AsyncCall()), True),
+        (sync_hook, False),
+        (functools.partial(sync_hook), False),
+        (Callables().plain_method, False),
+        (AsyncCall, False),
+        (print, False),
+    ],
+)
+def test_what_has_to_be_awaited_is_known_before_the_call(function, expected):
+    """Whichever way it is written; a class is only called to make an object."""
+    assert is_async_callable(function) is expected
+
+
 def test_a_plain_hook_stays_as_it_is():
     """Nothing is wrapped that need not be."""
     assert plain_hook(sync_hook) is sync_hook
@@ -743,4 +786,150 @@ async def test_a_commit_that_does_not_come_back_is_given_up(file_path):
             )
 
     assert checked_out(db) == 0
+    await db.close()
+
+
+# Hooks that wait for the end of a unit
+
+
+def announced(hook: Callable[..., Any], value: int = 0) -> Callable[[Session], None]:
+    """Work that stores a counter, and has the hook told of it."""
+
+    def work(session: Session) -> None:
+        change = Change("create", Counter, {"id": add_counter(session, value), "value": value})
+        run_after_commit([lambda inner, change: call_hook(inner, hook, change)], session, change)
+
+    return work
+
+
+async def test_hooks_after_a_commit_may_be_slow(file_path):
+    """They count for nothing in the time that a COMMIT may take, and hold neither connection nor place."""
+    db: Database[Any] = Database(
+        f"sqlite:///{file_path}", create=Base.metadata, statement_timeout_seconds=0.2, pool_size=1
+    )
+    await db.start()
+    seen: list[int] = []
+
+    async def slow(_session: Any, _change: Change) -> None:
+        await anyio.sleep(0.4)
+        seen.append(checked_out(db))
+
+    await db.run(announced(slow))
+
+    assert (seen, await db.run(count)) == ([0], 1)
+    await db.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///{path}"])
+async def test_a_hook_after_a_commit_may_run_a_unit_of_its_own(url, file_path):
+    """Even where there is one connection; what the unit writes is stored before the caller goes on."""
+    db: Database[Any] = Database(
+        url.format(path=file_path), create=Base.metadata, pool_size=1, checkout_timeout_seconds=0.2
+    )
+
+    async def follow(_session: Any, change: Change) -> None:
+        await db.run(lambda session: add_counter(session, change.row["value"] + 1))
+
+    await db.run(announced(follow, 7))
+
+    assert await db.run(lambda session: session.scalars(sa.select(Counter.value)).all()) == [7, 8]
+    await db.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite+pysqlite://", "sqlite+pysqlite:///{path}"])
+@pytest.mark.parametrize("way", ["run", "with"])
+async def test_a_plain_hook_after_a_commit_may_open_a_unit_of_its_own(url, way, file_path):
+    """With a sync driver it runs in a worker thread, or in the script's own."""
+    db = Database[Session](
+        url.format(path=file_path), create=Base.metadata, pool_size=1, checkout_timeout_seconds=0.2
+    )
+
+    def follow(_session: Session, _change: Change) -> None:
+        with db.begin() as session:
+            add_counter(session)
+
+    if way == "run":
+        await db.run(announced(follow))
+    else:
+        with db.begin() as session:
+            announced(follow)(session)
+
+    assert await db.run(count) == 2
+    await db.close()
+
+
+async def test_hooks_after_a_commit_run_before_the_answer(db):
+    """Whoever gets the answer knows that they have run."""
+    app = FastAPI()
+    seen: list[Change] = []
+
+    @app.post("/")
+    async def create(session: Annotated[Any, db.session]) -> int:
+        await run_on(session, announced(lambda _session, change: seen.append(change)))
+        return len(seen)
+
+    async with client_of(app) as client:
+        answer = await client.post("/")
+
+    assert (answer.json(), len(seen)) == (0, 1)
+
+
+async def test_a_hook_that_fails_after_a_commit_is_logged_by_splice(db, caplog):
+    """The unit has ended well, and says so."""
+
+    def fail(_session: Session, _change: Change) -> None:
+        raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR, logger="splice"):
+        await db.run(announced(fail))
+
+    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError]
+    assert await db.run(count) == 1
+
+
+async def test_nobody_is_told_of_a_commit_that_failed(db):
+    """Nor of a unit that raised, by a later one."""
+    seen: list[Change] = []
+
+    def work(session: Session) -> None:
+        announced(lambda _session, change: seen.append(change))(session)
+        session.add(Note(counter_id=7))
+
+    with pytest.raises(Conflict):
+        await db.run(work)
+    await db.run(add_counter)
+
+    assert seen == []
+
+
+async def test_what_a_unit_committed_before_it_raised_is_told(db):
+    """It is stored, whatever becomes of the rest."""
+    seen: list[int] = []
+
+    def work(session: Session) -> None:
+        hook = announced(lambda _session, change: seen.append(change.row["value"]), 1)
+        hook(session)
+        session.commit()
+        hook(session)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await db.run(work)
+
+    assert (seen, await db.run(count)) == ([1], 1)
+
+
+async def test_a_hook_after_a_commit_can_be_cancelled(file_path):
+    """Its effect is the user's, and so is the decision to stop waiting for it; the row stays."""
+    db: Database[Any] = Database(f"sqlite:///{file_path}", create=Base.metadata)
+    await db.start()
+
+    async def hang(_session: Any, _change: Change) -> None:
+        await anyio.sleep(30)
+
+    with anyio.move_on_after(0.2) as scope:
+        await db.run(announced(hang))
+
+    assert scope.cancelled_caught
+    assert (checked_out(db), await db.run(count)) == (0, 1)
     await db.close()

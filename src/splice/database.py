@@ -53,8 +53,18 @@ from splice.engines import (
 )
 from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, SetupError, TooBusy
 from splice.faults import Moment, repeatable, translate
+from splice.hooks import has_committed, keep_committed, run_committed
 
-__all__ = ["AnySession", "Bind", "Database", "Unit", "call_hook", "plain_hook", "run_on"]
+__all__ = [
+    "AnySession",
+    "Bind",
+    "Database",
+    "Unit",
+    "call_hook",
+    "is_async_callable",
+    "plain_hook",
+    "run_on",
+]
 
 T = TypeVar("T")
 S = TypeVar("S", bound="AsyncSession | Session", default=Any)
@@ -98,7 +108,14 @@ def plain_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
     Raises:
         SetupError: When called: the hook is async, but the session comes from a sync driver.
     """
-    return functools.partial(_call_async, hook) if _is_async_callable(hook) else hook
+    return functools.partial(_call_async, hook) if is_async_callable(hook) else hook
+
+
+def is_async_callable(function: Callable[..., Any]) -> bool:
+    """Whether a call has to be awaited: of an `async def`, a partial of one, or an object with `async def __call__`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 class Database(Generic[S]):
@@ -284,6 +301,9 @@ class Unit(Generic[S]):
         finally:
             if self._gate is not None:
                 self._gate.release()
+            # Only now: a hook may be slow, or open a unit of its own. Also after an error: a route may have committed
+            # before it raised.
+            await _tell_committed(session)
 
     def __enter__(self) -> Session:
         if self._core.source.is_async:
@@ -295,7 +315,11 @@ class Unit(Generic[S]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._core.end(cast("Session", self._leave()), error)
+        session = cast("Session", self._leave())
+        try:
+            self._core.end(session, error)
+        finally:
+            run_committed(session)
 
     def _enter(self, session: AnySession) -> AnySession:
         self._session = session
@@ -359,6 +383,7 @@ class _Core:
         opened = self.open()
         session = (opened.writing if writes else opened.reading)()
         session.info[_HAS_PLACE] = True
+        keep_committed(_sync_twin(session))
         return session
 
     async def pass_gate(self) -> anyio.Semaphore:
@@ -537,6 +562,17 @@ def _thread_limiter(session: Session) -> anyio.CapacityLimiter | None:
     return anyio.CapacityLimiter(1) if session.info.get(_HAS_PLACE) or session.in_transaction() else None
 
 
+async def _tell_committed(session: AnySession) -> None:
+    if has_committed(_sync_twin(session)):
+        # The place was passed on: with a sync driver, slow hooks must not open a thread each.
+        session.info.pop(_HAS_PLACE, None)
+        await run_on(session, run_committed)
+
+
+def _sync_twin(session: AnySession) -> Session:
+    return session.sync_session if isinstance(session, AsyncSession) else session
+
+
 def _call_async(hook: Callable[..., Any], *args: Any) -> Any:
     return await_only(hook(*(_async_twin(argument) for argument in args)))
 
@@ -548,12 +584,6 @@ def _async_twin(argument: Any) -> Any:
     if around is None:
         raise SetupError("an async hook needs an async driver; write the hook as a plain def")
     return around
-
-
-def _is_async_callable(hook: Callable[..., Any]) -> bool:
-    while isinstance(hook, functools.partial):
-        hook = hook.func
-    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)
 
 
 async def _repeated(unit: Callable[[], Awaitable[T]]) -> T:

@@ -10,12 +10,31 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
-__all__ = ["Action", "Change", "Hook", "Hooks", "run_after_commit", "run_hooks"]
+__all__ = [
+    "Action",
+    "Change",
+    "Hook",
+    "Hooks",
+    "has_committed",
+    "keep_committed",
+    "run_after_commit",
+    "run_committed",
+    "run_hooks",
+]
 
 Hook: TypeAlias = Callable[..., None]
 Action: TypeAlias = Literal["create", "update", "delete"]
 
-_PENDING: Final = "splice.after_commit"
+_Calls: TypeAlias = list[tuple[Hook, "Change"]]
+
+_WAITING: Final = "splice_waiting"
+"""In the `info` of a session: what waits for a commit, by the transaction or savepoint that it came in."""
+
+_COMMITTED: Final = "splice_committed"
+"""In the `info` of a session: what was committed and is still to be run."""
+
+_KEEPS: Final = "splice_keeps_committed"
+
 _LOGGER: Final = logging.getLogger("splice")
 
 
@@ -51,15 +70,28 @@ def run_hooks(hooks: Sequence[Hook], session: Session, *arguments: Any) -> None:
 
 
 def run_after_commit(hooks: Sequence[Hook], session: Session, change: Change) -> None:
-    """Have the hooks run once this session commits; a rollback drops them."""
-    if hooks and not event.contains(session, "after_commit", _run_pending):
-        event.listen(session, "after_commit", _run_pending)
-        event.listen(session, "after_soft_rollback", _drop_pending)
-    session.info.setdefault(_PENDING, []).extend((hook, change) for hook in hooks)
+    """Have the hooks run once the change is committed; a rollback, of its savepoint or of everything, drops them.
+
+    They run at the end of the transaction, its connection given back; after `keep_committed` by `run_committed`.
+    """
+    if hooks:
+        calls: _Calls = [(hook, change) for hook in hooks]
+        _waiting(session).setdefault(_innermost(session), []).extend(calls)
 
 
-def _run_pending(session: Session) -> None:
-    for hook, change in session.info.pop(_PENDING, []):
+def keep_committed(session: Session) -> None:
+    """Leave the hooks of what this session commits to `run_committed`, for whoever closes the session."""
+    session.info[_KEEPS] = True
+
+
+def has_committed(session: Session) -> bool:
+    """Whether there is something for `run_committed` to do."""
+    return bool(session.info.get(_COMMITTED))
+
+
+def run_committed(session: Session) -> None:
+    """Run the hooks of what was committed; needs no connection, so the session may be closed."""
+    for hook, change in session.info.pop(_COMMITTED, []):
         try:
             hook(session, change)
         except Exception:
@@ -67,7 +99,31 @@ def _run_pending(session: Session) -> None:
             _LOGGER.exception("an after_commit hook failed; what was written stays")
 
 
-def _drop_pending(session: Session, previous: SessionTransaction) -> None:
-    # A savepoint that is rolled back leaves the rest of the unit to be committed.
-    if not previous.nested:
-        session.info.pop(_PENDING, None)
+def _waiting(session: Session) -> dict[SessionTransaction | None, _Calls]:
+    if _WAITING not in session.info:
+        session.info[_WAITING] = {}
+        event.listen(session, "after_commit", _hand_on)
+        event.listen(session, "after_transaction_end", _end)
+    waiting: dict[SessionTransaction | None, _Calls] = session.info[_WAITING]
+    return waiting
+
+
+def _innermost(session: Session) -> SessionTransaction | None:
+    return session.get_nested_transaction() or session.get_transaction()
+
+
+def _hand_on(session: Session) -> None:
+    # SQLAlchemy says "commit" of a released SAVEPOINT too: what came in it is then as sure as what came before it.
+    transaction = _innermost(session)
+    calls = _waiting(session).pop(transaction, [])
+    if transaction is not None and transaction.nested:
+        _waiting(session).setdefault(transaction.parent, []).extend(calls)
+    else:
+        session.info.setdefault(_COMMITTED, []).extend(calls)
+
+
+def _end(session: Session, transaction: SessionTransaction) -> None:
+    # What was not handed on is rolled back, by a rollback or because the session was closed.
+    _waiting(session).pop(transaction, None)
+    if transaction.parent is None and _KEEPS not in session.info:
+        run_committed(session)

@@ -23,7 +23,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from splice import creation
 from splice.database import Database, run_on
-from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, TooBusy
+from splice.errors import CommitUnknown, DatabaseUnavailable, NotUnique, Problem, TooBusy
+from splice.hooks import Change, run_after_commit
 from tests.databases.drivers import Driver, Place
 
 SERVER_DRIVERS = ["asyncpg", "psycopg-async", "psycopg-sync", "psycopg2", "asyncmy", "pymysql"]
@@ -217,6 +218,26 @@ async def test_a_commit_that_is_refused_stores_nothing(db):
     assert caught.value.status == 409
     assert await db.run(lambda session: session.scalar(sa.text("SELECT count(*) FROM parts"))) == 0
     assert checked_out(db) == 0
+
+
+async def test_what_a_savepoint_took_back_is_told_to_nobody(db):
+    """The unit commits the rest, and tells of that alone."""
+    told: list[str] = []
+
+    def write(session: Session, name: str) -> None:
+        change = Change("create", Item, {"name": add_item(session, name=name).name})
+        run_after_commit([lambda _session, change: told.append(change.row["name"])], session, change)
+
+    def work(session: Session) -> None:
+        savepoint = session.begin_nested()
+        write(session, "gone")
+        savepoint.rollback()
+        with session.begin_nested():
+            write(session, "kept")
+
+    await db.run(work)
+
+    assert told == await db.run(lambda session: session.scalars(sa.select(Item.name)).all()) == ["kept"]
 
 
 @on_servers
