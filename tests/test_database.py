@@ -17,7 +17,7 @@ import anyio
 import httpx2
 import pytest
 import sqlalchemy as sa
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -608,6 +608,25 @@ async def test_only_requests_that_write_take_the_write_lock(db, file_path, metho
         answer = await client.request(method, "/")
 
     assert answer.json() is locked
+
+
+def test_a_websocket_leaves_the_write_lock_alone(file_path):
+    """It may stay open for hours; it writes where it says so, by a unit of its own or by turning writer."""
+    db = Database(f"sqlite:///{file_path}", create=Base.metadata)
+    app = FastAPI(lifespan=db.lifespan)
+
+    @app.websocket("/")
+    async def talk(socket: WebSocket, session: Annotated[AsyncSession, db.session]) -> None:
+        await socket.accept()
+        await session.run_sync(count)
+        await socket.send_json(is_locked(file_path))
+        await session.run_sync(add_counter)
+        await socket.send_json(is_locked(file_path))
+
+    with TestClient(app) as client:
+        with client.websocket_connect("/") as socket:
+            assert [socket.receive_json(), socket.receive_json()] == [False, True]
+        assert client.portal.call(db.run, count) == 1
 
 
 def is_locked(path: Path) -> bool:

@@ -265,8 +265,7 @@ class Database(Generic[S]):
             raise DatabaseUnavailable(retry_after_seconds=2) from error
 
     async def _request_session(self, connection: HTTPConnection) -> AsyncIterator[Any]:
-        # A WebSocket has no method, and may write.
-        async with self.begin(writes=connection.scope.get("method") not in _SAFE_METHODS) as session:
+        async with self.begin(writes=_says_that_it_writes(connection)) as session:
             yield session
 
     async def _run_once(self, work: Callable[[Session], T], *, writes: bool) -> T:
@@ -555,6 +554,15 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _current_task() -> asyncio.Task[Any] | None:
     return asyncio.current_task() if _running_loop() else None
+
+
+def _says_that_it_writes(connection: HTTPConnection) -> bool:
+    """Whether a request takes SQLite's write lock at its first statement.
+
+    A WebSocket does not: it may stay open for hours, and one that only reads would keep every writer out. Where it
+    turns to writing, it may be refused for what others wrote since it began to read: `db.begin()` for each message.
+    """
+    return connection.scope["type"] == "http" and connection.scope["method"] not in _SAFE_METHODS
 
 
 def _thread_limiter(session: Session) -> anyio.CapacityLimiter | None:
