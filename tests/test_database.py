@@ -363,6 +363,36 @@ async def test_a_unit_after_another_is_not_joined(db):
     assert await db.run(lambda session: session) is not getattr(first, "sync_session", first)
 
 
+async def test_run_says_what_the_database_refused_in_the_words_of_the_api(db):
+    """By a flush of the work's own as at the end of the unit, joined or not."""
+    await db.run(lambda session: session.add(Counter(id=7)))
+
+    def flush(session: Session) -> None:
+        session.add(Counter(id=7))
+        session.flush()
+
+    async def join() -> None:
+        async with db.begin():
+            await db.run(flush)
+
+    for unit in (lambda: db.run(flush), lambda: db.run(lambda session: session.add(Counter(id=7))), join):
+        with pytest.raises(NotUnique):
+            await unit()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError("mail"), sa.exc.NoResultFound(), Conflict()])
+async def test_run_passes_what_is_not_the_drivers(db, error):
+    """Exceptions of the user's own, and wrong use of SQLAlchemy, arrive as they are."""
+
+    def fail(session: Session) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        await db.run(fail)
+
+    assert caught.value is error
+
+
 async def test_a_session_kept_beyond_its_unit_raises(db):
     """It would otherwise take a connection again, and never give it back."""
     async with db.begin() as session:
@@ -421,6 +451,22 @@ async def test_a_full_pool_is_too_busy_within_the_timeout(scheme, file_path):
     assert time.monotonic() - started < 2
     assert caught.value.retry_after_seconds == 1
     await db.close()
+
+
+def test_a_script_learns_in_the_same_words_that_the_pool_is_full(file_path):
+    """A plain `with` meets the pool at its first statement; its exception would otherwise be SQLAlchemy's."""
+    db = Database[Session](f"sqlite+pysqlite:///{file_path}", pool_size=1, checkout_timeout_seconds=0.1)
+
+    def open_units(count: int) -> None:
+        with db.begin(writes=False) as session:
+            session.execute(sa.select(1))
+            if count > 1:
+                open_units(count - 1)
+
+    open_units(2)
+    with pytest.raises(TooBusy):
+        open_units(3)
+    asyncio.run(db.close())
 
 
 @pytest.mark.parametrize("scheme", FILE_DRIVERS)

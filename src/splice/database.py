@@ -13,8 +13,8 @@ import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
@@ -227,11 +227,16 @@ class Database(Generic[S]):
         Inside a unit of this database in the same task, a request's or one of `begin`, it joins that unit. A unit of
         its own is repeated where that is safe (deadlock, serialization failure, connection lost before COMMIT), so
         `work` leaves the COMMIT to the unit and has no effects outside the database.
+
+        Raises:
+            Problem: What the database refused in `work` or at the COMMIT, in the words of the API; an error of any
+                other origin passes as it is.
         """
+        named = functools.partial(self._core.run_named, work)
         joined = self._core.joinable()
         if joined is not None:
-            return await run_on(joined, work)
-        return await _repeated(lambda: self._run_once(work, writes=writes))
+            return await run_on(joined, named)
+        return await _repeated(lambda: self._run_once(named, writes=writes))
 
     async def start(self) -> None:
         """Make the engine, and the tables of `create=`; several processes may do so at once."""
@@ -413,15 +418,28 @@ class _Core:
         try:
             if error is None:
                 self._commit(session)
+            elif isinstance(error, sa.exc.TimeoutError):
+                # A plain `with` passes no gate, and learns from the pool itself that it is exhausted.
+                with self._named("write"):
+                    raise error
         finally:
             _release(session)
 
+    def run_named(self, work: Callable[[Session], T], session: Session) -> T:
+        """Run a function of the user's; driver errors come out translated."""
+        with self._named("write"):
+            return work(session)
+
     def _commit(self, session: Session) -> None:
-        moment: Moment = "delete" if session.deleted else "write"
-        try:
+        with self._named("delete" if session.deleted else "write"):
             session.flush()
-            moment = "commit"
+        with self._named("commit"):
             session.commit()
+
+    @contextmanager
+    def _named(self, moment: Moment) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             problem = translate(error, self.tables, moment)
             if problem is None:

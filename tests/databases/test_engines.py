@@ -291,6 +291,21 @@ async def test_a_deadlock_is_tried_again(db):
     assert await db.run(count) == 1
 
 
+async def test_run_says_what_the_database_refused_in_its_work(db):
+    """A flush of the work's own is told in the words that the end of the unit has, and is not repeated."""
+    await db.run(lambda session: add_item(session, id=7))
+    tries: list[int] = []
+
+    def again(session: Session) -> None:
+        tries.append(1)
+        add_item(session, id=7)
+
+    with pytest.raises(NotUnique):
+        await db.run(again)
+
+    assert tries == [1]
+
+
 @on_own_engines
 async def test_thirty_writers_of_one_row_lose_nothing(make):
     """Each locks the row, reads and writes; the gate lets them in as the pool has room."""
