@@ -370,17 +370,20 @@ class _Core:
                 await _dispose(opened.engine)
 
     async def prepare(self) -> None:
-        opened = self.open()
-        if self._create is not None and not opened.created:
+        for create in self._creations():
             async with Unit[Any](self, writes=True, prepare=False) as session:
-                await run_on(session, functools.partial(create_tables, metadata=self._create))
-            opened.created = True
+                await run_on(session, create)
 
     def prepare_blocking(self) -> None:
+        for create in self._creations():
+            with Unit[Any](self, writes=True, prepare=False) as session:
+                create(session)
+
+    def _creations(self) -> Iterator[Callable[[Session], None]]:
+        """What has still to be done before the first unit of work; done once the caller comes back for more."""
         opened = self.open()
         if self._create is not None and not opened.created:
-            with Unit[Any](self, writes=True, prepare=False) as session:
-                create_tables(session, self._create)
+            yield functools.partial(create_tables, metadata=self._create)
             opened.created = True
 
     def make_session(self, *, writes: bool) -> AnySession:
