@@ -15,13 +15,8 @@ PACKAGE = Path(splice.__file__).parent
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 # Shrinks only: names of modules that have yet to be listed, or to take an underscore.
 OWED = {
-    "checks": {"SQLITE_DECIMAL_DIGITS"},
     "database": {"S", "T"},
     "description": {"ConstraintKind"},
-    "errors": {"problem_classes"},
-    "handlers": {"T", "answer_create", "answer_delete", "answer_list", "answer_read"}
-    | {"answer_replace", "answer_update"},
-    "router": {"HookT", "M", "SessionDependency"},
     "schemas": {"Definition", "Row", "T", "needed_on_replace"},
     "values": {"Annotation", "MAX_JSON_DEPTH", "MAX_NUMBER_DIGITS"},
 }

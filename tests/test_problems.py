@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from splice import errors
-from splice.errors import Issue, problem_classes
+from splice.errors import Issue
 from splice.problems import (
     MAX_ISSUES,
     Answer,
@@ -32,6 +32,7 @@ from splice.problems import (
     from_reading,
     from_validation,
     hoist,
+    problem_classes,
     render,
     responses,
     schema,

@@ -24,7 +24,7 @@ from splice.marks import Mark
 PACKAGE = Path(splice.__file__).parent
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 # Shrinks only: what other libraries want as plain dictionaries, and what has yet to be frozen.
-OWED = {"openapi": {"_TAG", "_LOCATION", "_LINK"}, "schemas": {"_STRICT", "_READ"}}
+OWED = {"schemas": {"_STRICT", "_READ"}}
 
 # Read-only proxies are looked into; a logger is Python's own registry, and a compiled pattern cannot be changed.
 VALUES = (

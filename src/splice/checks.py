@@ -16,7 +16,7 @@ from splice.errors import SetupError
 
 __all__ = ["check_create", "check_decimals", "check_storage", "say_what_is_private"]
 
-SQLITE_DECIMAL_DIGITS: Final = 15
+_SQLITE_DECIMAL_DIGITS: Final = 15
 """SQLite keeps a Numeric as a double."""
 
 _LOGGER: Final = logging.getLogger("splice")
@@ -29,8 +29,8 @@ def check_storage(description: Description, db: Database | None) -> None:
     for field in description.fields.values():
         if db.dialect == "sqlite" and _is_inexact(field.type):
             raise SetupError(
-                f"{description.name}.{field.name} is a Numeric of more than {SQLITE_DECIMAL_DIGITS} digits, which "
-                f"SQLite would store inexactly; use Numeric({SQLITE_DECIMAL_DIGITS}, …) or less, or another database"
+                f"{description.name}.{field.name} is a Numeric of more than {_SQLITE_DECIMAL_DIGITS} digits, which "
+                f"SQLite would store inexactly; use Numeric({_SQLITE_DECIMAL_DIGITS}, …) or less, or another database"
             )
         if db.dialect != "postgresql" and _is_zoned_time(field.stored_type):
             raise SetupError(
@@ -49,7 +49,7 @@ def _is_inexact(type_: TypeEngine[Any]) -> bool:
     # A Float says of itself that it is not exact.
     if not isinstance(type_, sa.Numeric) or isinstance(type_, sa.Float) or not type_.asdecimal:
         return False
-    return type_.precision is None or type_.precision > SQLITE_DECIMAL_DIGITS
+    return type_.precision is None or type_.precision > _SQLITE_DECIMAL_DIGITS
 
 
 def _is_zoned_time(type_: TypeEngine[Any]) -> bool:

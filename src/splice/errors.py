@@ -6,7 +6,7 @@ rendered (`splice.problems`) or where it came from (`splice.faults`). A publishe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -252,10 +252,3 @@ class CommitUnknown(Problem):
     title = "The outcome of the write is unknown"
     # Without Retry-After: a client that obeys it blindly could store the write twice.
     passes_after_seconds = None
-
-
-def problem_classes(root: type[Problem] = Problem) -> Iterator[type[Problem]]:
-    """Every published class below `root`, for documentation and for the pages that problem types link to."""
-    for child in root.__subclasses__():
-        yield child
-        yield from problem_classes(child)

@@ -31,7 +31,7 @@ from splice.terms import Query
 
 __all__ = ["HANDLERS", "VERBS", "Handler", "Service", "Verb", "answer_options", "query_of"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
@@ -52,20 +52,17 @@ class Service:
 
     @property
     def description(self) -> Description:
+        """The model that is served."""
         return self.subject.description
 
 
-async def answer_list(
-    service: Service, request: Request, session: AnySession, _key: Sequence[Any]
-) -> Response:
+async def _list(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
     plan = plan_read(query_of(request), service.readable)
     answer = await run_on(session, lambda inner: operations.find(inner, service.subject, plan))
     return _json(request, answer.body, {"Link": _links(request, plan, has_next=answer.has_next)})
 
 
-async def answer_read(
-    service: Service, request: Request, session: AnySession, key: Sequence[Any]
-) -> Response:
+async def _read(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     _refuse_parameters(request)
     answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key))
     tag = f'"{answer.tag}"'
@@ -76,18 +73,14 @@ async def answer_read(
     return _json(request, answer.body, {"ETag": tag})
 
 
-async def answer_create(
-    service: Service, request: Request, session: AnySession, _key: Sequence[Any]
-) -> Response:
+async def _create(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.create, service.description)
     answer = await _write(service, session, lambda inner: operations.create(inner, service.subject, body))
     return _created(request, answer, _address_of(request, answer.key))
 
 
-async def answer_replace(
-    service: Service, request: Request, session: AnySession, key: Sequence[Any]
-) -> Response:
+async def _replace(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.replace, service.description)
     allows, must_exist = _precondition(request), "if-match" in request.headers
@@ -99,9 +92,7 @@ async def answer_replace(
     return _created(request, answer, _own_address(request)) if answer.created else _row(request, answer)
 
 
-async def answer_update(
-    service: Service, request: Request, session: AnySession, key: Sequence[Any]
-) -> Response:
+async def _update(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     _refuse_parameters(request)
     body = await _parsed(request, service.update, service.description)
     allows = _precondition(request)
@@ -111,9 +102,7 @@ async def answer_update(
     return _row(request, answer)
 
 
-async def answer_delete(
-    service: Service, request: Request, session: AnySession, key: Sequence[Any]
-) -> Response:
+async def _delete(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     _refuse_parameters(request)
     allows = _precondition(request)
     await _write(service, session, lambda inner: operations.remove(inner, service.subject, key, allows))
@@ -122,12 +111,12 @@ async def answer_delete(
 
 HANDLERS: Final[Mapping[Verb, Handler]] = MappingProxyType(
     {
-        "list": answer_list,
-        "create": answer_create,
-        "read": answer_read,
-        "replace": answer_replace,
-        "update": answer_update,
-        "delete": answer_delete,
+        "list": _list,
+        "create": _create,
+        "read": _read,
+        "replace": _replace,
+        "update": _update,
+        "delete": _delete,
     }
 )
 
@@ -148,8 +137,8 @@ def query_of(request: Request) -> Query:
     return parse((name, value) for name, value in request.query_params.multi_items() if name not in declared)
 
 
-async def _write(service: Service, session: AnySession, work: Callable[[Session], T]) -> T:
-    def unit(inner: Session) -> T:
+async def _write(service: Service, session: AnySession, work: Callable[[Session], _T]) -> _T:
+    def unit(inner: Session) -> _T:
         result = work(inner)
         if service.commits:
             operations.commit(inner, service.subject)

@@ -92,11 +92,6 @@ _SUMMARIES: Final[Mapping[Verb, str]] = MappingProxyType(
         "delete": "Delete a {name}",
     }
 )
-_TAG: Final = MappingProxyType({"description": "Entity tag of the row.", "schema": {"type": "string"}})
-_LOCATION: Final = MappingProxyType({"description": "Path of the new row.", "schema": {"type": "string"}})
-_LINK: Final = MappingProxyType(
-    {"description": "The first, previous and next page.", "schema": {"type": "string"}}
-)
 
 
 def documentation(service: Service, verb: Verb, read: type[BaseModel]) -> dict[str, Any]:
@@ -148,7 +143,9 @@ def _describe(verb: Verb) -> str | None:
 
 
 def _successes(service: Service, verb: Verb) -> dict[int | str, dict[str, Any]]:
-    tag, link, location = dict(_TAG), dict(_LINK), dict(_LOCATION)
+    tag = _text_header("Entity tag of the row.")
+    link = _text_header("The first, previous and next page.")
+    location = _text_header("Path of the new row.")
     if verb == "list":
         return {200: {"description": "A page of rows", "headers": {"Link": link}}}
     if verb == "read":
@@ -161,6 +158,10 @@ def _successes(service: Service, verb: Verb) -> dict[int | str, dict[str, Any]]:
             201: {"description": "The new row", "headers": {"ETag": tag, "Location": location}},
         }
     return {} if verb == "delete" else {200: _found(tag)}
+
+
+def _text_header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
 
 
 def _found(tag: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from splice.errors import (
 )
 from splice.faults import Moment, foreign_keys, reference_missing, still_referenced, translate
 from splice.hooks import Action, Change, Hook, Hooks, run_after_commit, run_hooks
+from splice.issues import first_issue, issue_of
 from splice.plan import ReadPlan
 from splice.schemas import RowSerializer, changes, new_values
 from splice.shapes import Key, PageAnswer, Row, Shape, dialect_of, row_of
@@ -222,21 +223,18 @@ def _load_relations(session: Session, subject: Subject, entity: Any) -> None:
 def _hold_to_columns(subject: Subject, values: Row) -> None:
     """SQLite would store what no column holds, and every database words its refusal differently."""
     checked = (
-        (name, _misfit(subject.limits[name], value))
-        for name, value in values.items()
-        if name in subject.limits
+        _misfit(subject.limits[name], name, value) for name, value in values.items() if name in subject.limits
     )
-    issues = [Issue(*misfit, pointer=f"/{name}") for name, misfit in checked if misfit is not None]
+    issues = [issue for issue in checked if issue is not None]
     if issues:
         raise Invalid(issues=issues)
 
 
-def _misfit(limit: TypeAdapter[Any], value: Any) -> tuple[str, str] | None:
+def _misfit(limit: TypeAdapter[Any], name: str, value: Any) -> Issue | None:
     try:
         limit.validate_python(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        return first["msg"], first["type"].replace("_", "-")
+        return first_issue(error, pointer=f"/{name}")
     return None
 
 
@@ -322,13 +320,9 @@ def _check_key(model: type[BaseModel], identity: Row) -> None:
     try:
         model.model_validate(identity)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        wrong = {str(item["loc"][0]): item for item in found if item["loc"][0] in identity}
-        if wrong:
-            issues = [
-                Issue(item["msg"], item["type"].replace("_", "-"), parameter=name)
-                for name, item in wrong.items()
-            ]
+        found = {str(item["loc"][0]): item for item in error.errors(include_url=False, include_input=False)}
+        issues = [issue_of(item, parameter=name) for name, item in found.items() if name in identity]
+        if issues:
             raise Invalid(issues=issues) from error
 
 

@@ -36,7 +36,6 @@ from splice.errors import (
     Problem,
     UnknownField,
     UnknownParameter,
-    problem_classes,
 )
 from splice.issues import issue_of
 
@@ -60,6 +59,7 @@ __all__ = [
     "from_reading",
     "from_validation",
     "hoist",
+    "problem_classes",
     "render",
     "responses",
     "schema",
@@ -663,3 +663,10 @@ code {{ font: .92em ui-monospace, monospace; padding: .1em .35em; border-radius:
 </body>
 </html>
 """
+
+
+def problem_classes(root: type[Problem] = Problem) -> Iterator[type[Problem]]:
+    """Every published class below `root`, for documentation and for the pages that problem types link to."""
+    for child in root.__subclasses__():
+        yield child
+        yield from problem_classes(child)

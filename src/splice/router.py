@@ -39,9 +39,9 @@ from splice.values import value_type
 
 __all__ = ["MAX_BODY_BYTES", "Resource"]
 
-M = TypeVar("M")
-HookT = TypeVar("HookT", bound=Callable[..., Any])
-SessionDependency: TypeAlias = Callable[..., Any] | DependsParameter
+_M = TypeVar("_M")
+_HookT = TypeVar("_HookT", bound=Callable[..., Any])
+_SessionDependency: TypeAlias = Callable[..., Any] | DependsParameter
 
 MAX_BODY_BYTES: Final = 1_048_576
 """Largest body of a route on a Resource unless `max_body_size=` says otherwise, in bytes."""
@@ -67,7 +67,7 @@ class _GeneratedRoute(ResourceRoute):
     """A route that splice declared, told apart from the user's."""
 
 
-class Resource(APIRouter, Generic[M]):
+class Resource(APIRouter, Generic[_M]):
     """A model's routes: an `APIRouter` with list, create, read, replace, update and delete already declared.
 
     Routes declared on it come first and share its route class; one with the method and path shape of a generated route
@@ -92,10 +92,10 @@ class Resource(APIRouter, Generic[M]):
 
     def __init__(  # noqa: PLR0913  # the whole public surface of a resource
         self,
-        model: type[M],
+        model: type[_M],
         db: Database | None = None,
         *,
-        session: SessionDependency | None = None,
+        session: _SessionDependency | None = None,
         only: Iterable[Verb] = VERBS,
         create: type[BaseModel] | None = None,
         update: type[BaseModel] | None = None,
@@ -135,7 +135,7 @@ class Resource(APIRouter, Generic[M]):
         super().__init__(route_class=ResourceRoute, **options)
         self.row: Any = Depends(self._row_dependency())
         self.query: Any = Depends(self._query)
-        self.routes: list[BaseRoute] = _OwnFirst(self.routes)
+        self.routes = _OwnFirst(self.routes)
         self._generate()
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -151,32 +151,32 @@ class Resource(APIRouter, Generic[M]):
 
     # Verbs for scripts and workers.
 
-    def create(self, session: Session, values: BaseModel | Mapping[str, Any]) -> M:
+    def create(self, session: Session, values: BaseModel | Mapping[str, Any]) -> _M:
         """Store a new row, with validation and hooks as in POST; flushes, and leaves the commit to you."""
         answer = operations.create(session, self._subject, _validated(self.Create, values))
         return self._fresh(session, answer)
 
-    def find(self, session: Session, query: Query | None = None) -> list[M]:
+    def find(self, session: Session, query: Query | None = None) -> list[_M]:
         """The rows of one page as entities."""
         return operations.find_entities(
             session, self._subject, plan_read(query or Query(), self._service.readable)
         )
 
-    def read(self, session: Session, *key: Any) -> M:
+    def read(self, session: Session, *key: Any) -> _M:
         """One row as an entity.
 
         Raises:
             NotFound: No row has this key.
         """
-        return cast("M", operations.get_entity(session, self._subject, key))
+        return cast("_M", operations.get_entity(session, self._subject, key))
 
-    def replace(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> M:
+    def replace(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> _M:
         """Replace a row, as in PUT; flushes, and leaves the commit to you."""
         return self._fresh(
             session, operations.replace(session, self._subject, key, _validated(self.Replace, values))
         )
 
-    def update(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> M:
+    def update(self, session: Session, *key: Any, values: BaseModel | Mapping[str, Any]) -> _M:
         """Change a row, as in PATCH; flushes, and leaves the commit to you."""
         return self._fresh(
             session, operations.update(session, self._subject, key, _validated(self.Update, values))
@@ -188,31 +188,31 @@ class Resource(APIRouter, Generic[M]):
 
     # Hooks: `def` or `async def`; (session, entity, body) inside the transaction, (session, entity) around deletes.
 
-    def before_create(self, hook: HookT) -> HookT:
+    def before_create(self, hook: _HookT) -> _HookT:
         """Run `hook(session, entity, body)` in the transaction, before the INSERT."""
         return self._hook(self._hooks.before_create, hook)
 
-    def after_create(self, hook: HookT) -> HookT:
+    def after_create(self, hook: _HookT) -> _HookT:
         """Run `hook(session, entity, body)` in the transaction, after the INSERT."""
         return self._hook(self._hooks.after_create, hook)
 
-    def before_update(self, hook: HookT) -> HookT:
+    def before_update(self, hook: _HookT) -> _HookT:
         """Run `hook(session, entity, body)` in the transaction, before the UPDATE of PATCH or PUT."""
         return self._hook(self._hooks.before_update, hook)
 
-    def after_update(self, hook: HookT) -> HookT:
+    def after_update(self, hook: _HookT) -> _HookT:
         """Run `hook(session, entity, body)` in the transaction, after the UPDATE of PATCH or PUT."""
         return self._hook(self._hooks.after_update, hook)
 
-    def before_delete(self, hook: HookT) -> HookT:
+    def before_delete(self, hook: _HookT) -> _HookT:
         """Run `hook(session, entity)` in the transaction, before the DELETE."""
         return self._hook(self._hooks.before_delete, hook)
 
-    def after_delete(self, hook: HookT) -> HookT:
+    def after_delete(self, hook: _HookT) -> _HookT:
         """Run `hook(session, entity)` in the transaction, after the DELETE."""
         return self._hook(self._hooks.after_delete, hook)
 
-    def after_commit(self, hook: HookT) -> HookT:
+    def after_commit(self, hook: _HookT) -> _HookT:
         """Run `hook(change)` once the write is committed: the place for effects outside the database.
 
         `change` is a `splice.hooks.Change`: plain values. A hook that fails is logged; the answer stands.
@@ -229,7 +229,7 @@ class Resource(APIRouter, Generic[M]):
         if "create" in self._verbs and not self._hooks.before_create:
             check_create(self.description, self._own_create)
 
-    def _hook(self, hooks: list[Hook], hook: HookT) -> HookT:
+    def _hook(self, hooks: list[Hook], hook: _HookT) -> _HookT:
         if inspect.iscoroutinefunction(hook) and self._db is not None and not self._db.is_async:
             raise SetupError(
                 f"{hook.__qualname__} is an async hook, but this Database has a synchronous driver; write it as `def`, "
@@ -238,7 +238,7 @@ class Resource(APIRouter, Generic[M]):
         hooks.append(_bridged(hook))
         return hook
 
-    def _fresh(self, session: Session, answer: RowAnswer) -> M:
+    def _fresh(self, session: Session, answer: RowAnswer) -> _M:
         entity = session.get_one(self.model, tuple(answer.key))
         session.refresh(entity)
         return entity
@@ -356,7 +356,7 @@ def _key_values(numbered: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _session_dependency(
-    model: type[Any], db: Database | None, session: SessionDependency | None
+    model: type[Any], db: Database | None, session: _SessionDependency | None
 ) -> DependsParameter:
     if (db is None) == (session is None):
         raise SetupError(

@@ -14,13 +14,14 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession, async_session
 from sqlalchemy.orm import Session, object_session
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from splice.database import AnySession, run_on
 from splice.errors import Problem
 from splice.operations import Subject, commit, write_out
-from splice.problems import from_validation, render
+from splice.problems import from_content_length, from_reading, from_validation, render
 
 __all__ = ["ResourceRoute", "settled"]
 
@@ -32,6 +33,7 @@ class ResourceRoute(APIRoute):
     """A route that ignores one trailing slash and answers its problems even in an app without `install`."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As FastAPI does, with one slash less where there is one too many."""
         if scope["type"] == "http" and _is_redirect(scope):
             return Match.NONE, {}
         match, child_scope = super().matches(scope)
@@ -44,11 +46,20 @@ class ResourceRoute(APIRoute):
         return match, child_scope
 
     def get_route_handler(self) -> Callable[[Request], Any]:
+        """FastAPI's handler; what it cannot read or does not accept is raised as a problem."""
         handler = super().get_route_handler()
 
         async def naming_validation(request: Request) -> Any:
+            refusal = from_content_length(request.scope)
+            if refusal is not None:
+                raise refusal
             try:
                 return await handler(request)
+            except HTTPException as error:
+                problem = from_reading(error)
+                if problem is None:
+                    raise
+                raise problem from error
             except RequestValidationError as error:
                 # Raised, not answered: the unit of work has to see it and roll back.
                 raise from_validation(error.errors(), error.body) from error
@@ -56,6 +67,7 @@ class ResourceRoute(APIRoute):
         return naming_validation
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, also where no handler of the application answers for problems."""
         started = False
 
         async def sending(message: Message) -> None:

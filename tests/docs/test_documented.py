@@ -10,8 +10,7 @@ import pytest
 
 import splice
 from splice import Database, Resource, errors, install
-from splice.errors import problem_classes
-from splice.problems import document, explain
+from splice.problems import document, explain, problem_classes
 from tests.docs.runner import ROOT
 from tests.test_imports import LAYERS, MODULES, room
 
