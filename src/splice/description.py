@@ -49,7 +49,6 @@ class Field:
     annotation: Any
     nullable: bool
     required: bool
-    private: bool
     readable: bool
     creatable: bool
     updatable: bool
@@ -102,11 +101,6 @@ class Description:
     @property
     def readable(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if field.readable)
-
-    @property
-    def public(self) -> tuple[Field, ...]:
-        """All that clients may see or write: what an entity tag is about."""
-        return tuple(field for field in self.fields.values() if not field.private)
 
     @property
     def client_key(self) -> bool:
@@ -195,7 +189,6 @@ def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mappin
         annotation=_annotation(mapper.class_, prop.key),
         nullable=bool(getattr(column, "nullable", True)),
         required=in_by_client and not (column.nullable or python_default or server_default),
-        private=access == "private",
         readable=access not in {"private", "write_only"},
         creatable=in_by_client,
         updatable=in_by_client and access != "write_once" and not is_key,

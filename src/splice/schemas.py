@@ -28,7 +28,6 @@ __all__ = [
     "derive",
     "new_values",
     "row_serializer",
-    "state_serializer",
 ]
 
 T = TypeVar("T")
@@ -103,11 +102,6 @@ def derive(description: Description) -> Schemas:
 def row_serializer(description: Description) -> RowSerializer:
     """The serialiser of the fields that are shown; of what a row holds besides, nothing is written."""
     return RowSerializer(_read_types(description, description.readable))
-
-
-def state_serializer(description: Description) -> RowSerializer:
-    """The serialiser of all that clients may see or write, for entity tags: nobody gets to see its JSON."""
-    return RowSerializer(_read_types(description, description.public))
 
 
 def column_limits(description: Description) -> Mapping[str, TypeAdapter[Any]]:
