@@ -196,7 +196,6 @@ def test_names_that_only_sound_secret(name):
 @pytest.mark.parametrize("column", ["password_hash", "accessToken"])
 def test_a_secret_column_is_private_under_any_attribute(column):
     """A short name in Python makes the values no less secret."""
-
     columns = {"id": mapped_column(sa.Integer, primary_key=True), "pw": mapped_column(column, sa.String(5))}
     model = type(f"Account_{column}", (Base,), {"__tablename__": f"accounts_{column}", **columns})
 
