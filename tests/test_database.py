@@ -998,3 +998,19 @@ async def test_a_hook_after_a_commit_can_be_cancelled(file_path):
     assert scope.cancelled_caught
     assert (checked_out(db), await db.run(count)) == (0, 1)
     await db.close()
+
+
+@pytest.mark.parametrize("event", ["checkout", "begin", "commit"])
+async def test_a_cancelled_thread_keeps_its_session_to_itself(tmp_path, event):
+    """`asyncio.timeout` passes anyio's shields: the unit ends only when its thread has let the connection go."""
+    db = Database[Session](f"sqlite+pysqlite:///{tmp_path}/slow.db", pool_size=2)
+    sa.event.listen(db.engine, event, lambda *_: time.sleep(0.2))
+
+    for _ in range(4):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await db.run(lambda session: session.execute(sa.text("SELECT 1")).scalar())
+
+    assert db.engine.pool.checkedout() == 0
+    assert await db.run(lambda session: session.execute(sa.text("SELECT 1")).scalar()) == 1
+    await db.close()

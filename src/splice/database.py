@@ -6,6 +6,7 @@ Everything that touches the database is a function of a sync `Session`; `run_on`
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -91,7 +92,24 @@ async def run_on(session: AnySession, work: Callable[[Session], T]) -> T:
     """
     if isinstance(session, AsyncSession):
         return await session.run_sync(work)
-    return await anyio.to_thread.run_sync(work, session, limiter=_thread_limiter(session))
+    limiter = _thread_limiter(session)
+    thread = asyncio.ensure_future(anyio.to_thread.run_sync(work, session, limiter=limiter))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        # A thread cannot be stopped, and nobody else may touch its session, not even to close it.
+        await _finished(thread)
+        raise
+
+
+async def _finished(thread: asyncio.Future[Any]) -> None:
+    """Wait for a thread whatever cancels the waiting: anyio by its scopes, or asyncio by itself."""
+    with anyio.CancelScope(shield=True):
+        while not thread.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([thread])
+    if not thread.cancelled():
+        thread.exception()  # Seen: it goes the way of the cancellation.
 
 
 def call_hook(session: Session, hook: Callable[..., Any], *args: Any) -> Any:

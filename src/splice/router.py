@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 
 from splice import operations
 from splice.checks import check_create, check_decimals, say_what_is_private
-from splice.database import Database, call_hook, run_on
+from splice.database import Database, call_hook, is_async_callable, run_on
 from splice.description import Description, Field, describe
 from splice.errors import Invalid, NotFound, SetupError
 from splice.handlers import HANDLERS, VERBS, Service, Verb, answer_options, query_of
@@ -230,9 +230,10 @@ class Resource(APIRouter, Generic[_M]):
             check_create(self.description, self._own_create)
 
     def _hook(self, hooks: list[Hook], hook: _HookT) -> _HookT:
-        if inspect.iscoroutinefunction(hook) and self._db is not None and not self._db.is_async:
+        if is_async_callable(hook) and self._db is not None and not self._db.is_async:
+            name = getattr(hook, "__qualname__", repr(hook))
             raise SetupError(
-                f"{hook.__qualname__} is an async hook, but this Database has a synchronous driver; write it as `def`, "
+                f"{name} is an async hook, but this Database has a synchronous driver; write it as `def`, "
                 "or use an asynchronous driver (aiosqlite, asyncpg, asyncmy)"
             )
         hooks.append(_bridged(hook))
@@ -415,7 +416,7 @@ def _bridged(hook: Callable[..., Any]) -> Hook:
 
 
 def _without_session(hook: Callable[..., Any]) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(hook):
+    if is_async_callable(hook):
 
         async def awaited(_session: Any, change: Change) -> None:
             await hook(change)

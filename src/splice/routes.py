@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
-from splice.database import AnySession, run_on
+from splice.database import AnySession, is_async_callable, run_on
 from splice.errors import Problem
 from splice.operations import Subject, commit, write_out
 from splice.problems import from_content_length, from_reading, from_validation, render
@@ -95,7 +95,7 @@ def settled(endpoint: Callable[..., Any], subject: Subject, *, commits: bool) ->
 
     @functools.wraps(endpoint)
     async def settling(*arguments: Any, **named: Any) -> Any:
-        if inspect.iscoroutinefunction(endpoint):
+        if is_async_callable(endpoint):
             result = await endpoint(*arguments, **named)
         else:
             result = await run_in_threadpool(endpoint, *arguments, **named)
