@@ -14,7 +14,7 @@ from splice.database import Database
 from splice.description import Description, Field
 from splice.errors import SetupError
 
-__all__ = ["check_create", "check_decimals", "check_storage", "say_what_is_private"]
+__all__ = ["check_create", "check_storage", "say_what_is_private"]
 
 _SQLITE_DECIMAL_DIGITS: Final = 15
 """SQLite keeps a Numeric as a double."""
@@ -37,9 +37,6 @@ def check_storage(description: Description, db: Database | None) -> None:
                 f"{description.name}.{field.name} is a Time with a time zone, of which only PostgreSQL keeps the zone; "
                 "use Time(), or DateTime(timezone=True) for moments"
             )
-
-
-check_decimals = check_storage
 
 
 def _is_inexact(type_: TypeEngine[Any]) -> bool:

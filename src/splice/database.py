@@ -67,8 +67,8 @@ __all__ = [
     "run_on",
 ]
 
-T = TypeVar("T")
-S = TypeVar("S", bound="AsyncSession | Session", default=Any)
+_T = TypeVar("_T")
+_S = TypeVar("_S", bound="AsyncSession | Session", default=Any)
 
 AnySession: TypeAlias = AsyncSession | Session
 Bind: TypeAlias = "str | URL | Engine | AsyncEngine | sessionmaker[Any] | async_sessionmaker[Any]"
@@ -85,7 +85,7 @@ _HAS_PLACE: Final = "splice_has_place"
 _LOGGER: Final = logging.getLogger("splice")
 
 
-async def run_on(session: AnySession, work: Callable[[Session], T]) -> T:
+async def run_on(session: AnySession, work: Callable[[Session], _T]) -> _T:
     """Run a function of a sync `Session` on whichever session there is.
 
     An `AsyncSession` runs it through SQLAlchemy's greenlet bridge, a `Session` in one worker thread.
@@ -136,7 +136,7 @@ def is_async_callable(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-class Database(Generic[S]):
+class Database(Generic[_S]):
     """One database: its engine, its units of work, and the tables that resources on it have described.
 
     Nothing connects before the first unit of work or `start`. A URL with a sync driver is written
@@ -231,7 +231,7 @@ class Database(Generic[S]):
         """Make a described model known."""
         self._core.tables[description.table] = description
 
-    def begin(self, *, writes: bool = True) -> Unit[S]:
+    def begin(self, *, writes: bool = True) -> Unit[_S]:
         """A unit of work for scripts: commits at the end of the block, rolls back when the block raises.
 
         `async with` gives the driver's kind of session; `with` is for sync drivers. `writes=False` spares SQLite's
@@ -239,7 +239,7 @@ class Database(Generic[S]):
         """
         return Unit(self._core, writes=writes)
 
-    async def run(self, work: Callable[[Session], T], *, writes: bool = True) -> T:
+    async def run(self, work: Callable[[Session], _T], *, writes: bool = True) -> _T:
         """Run a function of a sync `Session` as one unit of work.
 
         Inside a unit of this database in the same task, a request's or one of `begin`, it joins that unit. A unit of
@@ -291,12 +291,12 @@ class Database(Generic[S]):
         async with self.begin(writes=_says_that_it_writes(connection)) as session:
             yield session
 
-    async def _run_once(self, work: Callable[[Session], T], *, writes: bool) -> T:
+    async def _run_once(self, work: Callable[[Session], _T], *, writes: bool) -> _T:
         async with self.begin(writes=writes) as session:
             return await run_on(session, work)
 
 
-class Unit(Generic[S]):
+class Unit(Generic[_S]):
     """One unit of work: a place at the gate, a session, a transaction. Entered once, by `async with` or `with`."""
 
     def __init__(self, core: _Core, *, writes: bool, prepare: bool = True) -> None:
@@ -307,12 +307,12 @@ class Unit(Generic[S]):
         self._session: AnySession | None = None
         self._outer: _Joinable | None = None
 
-    async def __aenter__(self) -> S:
+    async def __aenter__(self) -> _S:
         if self._prepare:
             await self._core.prepare()
         session = self._core.make_session(writes=self._writes)
         self._gate = await self._core.pass_gate()
-        return cast("S", self._enter(session))
+        return cast("_S", self._enter(session))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -446,7 +446,7 @@ class _Core:
         finally:
             _release(session)
 
-    def run_named(self, work: Callable[[Session], T], session: Session) -> T:
+    def run_named(self, work: Callable[[Session], _T], session: Session) -> _T:
         """Run a function of the user's; driver errors come out translated."""
         with self._named("write"):
             return work(session)
@@ -633,7 +633,7 @@ def _async_twin(argument: Any) -> Any:
     return around
 
 
-async def _repeated(unit: Callable[[], Awaitable[T]]) -> T:
+async def _repeated(unit: Callable[[], Awaitable[_T]]) -> _T:
     """Run a whole unit again, after a pause of random length, while that is safe, may help, and is not too late."""
     deadline = time.monotonic() + _RETRY_SECONDS
     for attempt in range(1, _ATTEMPTS):

@@ -23,7 +23,7 @@ from splice.marks import MARK_KEY, Access
 
 __all__ = ["Constraint", "Description", "Field", "Relation", "describe"]
 
-ConstraintKind: TypeAlias = Literal["unique", "foreign_key", "check", "exclusion"]
+_ConstraintKind: TypeAlias = Literal["unique", "foreign_key", "check", "exclusion"]
 
 _SECRET_NAME: Final = re.compile(
     r"(?:^|_)(?:password|password_hash|secret|token|api_key|private_key|salt)$", re.IGNORECASE
@@ -64,7 +64,7 @@ class Field:
 class Constraint:
     """A rule of the table, with the fields it is about; `name` is None where the database chose one."""
 
-    kind: ConstraintKind
+    kind: _ConstraintKind
     name: str | None
     fields: tuple[str, ...]
     columns: tuple[str, ...]
@@ -348,7 +348,7 @@ def _columns_named_in(constraint: sa.Constraint, table: sa.Table) -> list[sa.Col
     return [column for column in table.columns if column.name in words]
 
 
-def _constraint_kind(constraint: sa.Constraint) -> ConstraintKind | None:
+def _constraint_kind(constraint: sa.Constraint) -> _ConstraintKind | None:
     if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint):
         return "unique"
     if isinstance(constraint, sa.ForeignKeyConstraint):
@@ -360,7 +360,7 @@ def _constraint_kind(constraint: sa.Constraint) -> ConstraintKind | None:
 
 def _constraint(
     mapper: Mapper[Any],
-    kind: ConstraintKind,
+    kind: _ConstraintKind,
     name: Any,
     columns: Sequence[sa.Column[Any]],
     target: str | None = None,

@@ -374,11 +374,7 @@ def _replacement(description: Description, sent: Row) -> dict[str, Any]:
 
 
 def _python_default(part: Field) -> Any:
-    default = part.column.default if isinstance(part.column, sa.Column) else None
-    if default is None:
-        return None
-    # SQLAlchemy wraps every callable so that it takes the execution context.
-    return default.arg(None) if default.is_callable else default.arg  # type: ignore[attr-defined]  # per kind of default
+    return None if part.replace_default is None else part.replace_default()
 
 
 def _new_entity(description: Description, values: Row) -> Any:
@@ -439,7 +435,7 @@ def _nulls_meant(description: Description, entity: Any, values: Row) -> Iterator
 def _takes_none_otherwise(field: Field | None) -> bool:
     if field is None:
         return False
-    return field.has_python_default or field.has_server_default or isinstance(field.type, sa.JSON)
+    return field.has_python_default or field.has_server_default or isinstance(field.stored_type, sa.JSON)
 
 
 def _refuse_children(session: Session, subject: Subject, entity: Any) -> None:

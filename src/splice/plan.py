@@ -122,7 +122,7 @@ def _refusal(issues: Sequence[Issue]) -> Invalid:
 
 
 def _comparable(field: Field) -> bool:
-    return not isinstance(field.type, sa.JSON | sa.ARRAY)
+    return not isinstance(field.stored_type, sa.JSON | sa.ARRAY)
 
 
 def _text_adapter(description: Description, field: Field) -> TypeAdapter[Any]:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from starlette.routing import BaseRoute
 
 from splice import operations
-from splice.checks import check_create, check_decimals, say_what_is_private
+from splice.checks import check_create, check_storage, say_what_is_private
 from splice.database import Database, call_hook, is_async_callable, run_on
 from splice.description import Description, Field, describe
 from splice.errors import Invalid, NotFound, SetupError
@@ -107,7 +107,7 @@ class Resource(APIRouter, Generic[_M]):
     ) -> None:
         self.model = model
         self.description: Description = describe(model, marks)
-        check_decimals(self.description, db)
+        check_storage(self.description, db)
         schemas = derive(self.description)
         self.Read: type[BaseModel] = read or schemas.Read
         self.Create: type[BaseModel] = create or schemas.Create

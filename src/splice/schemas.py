@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from types import GenericAlias, MappingProxyType
-from typing import Any, Final, Generic, NotRequired, TypeAlias, TypeVar
+from typing import Any, Generic, NotRequired, TypeAlias, TypeVar
 
 from pydantic import MISSING, BaseModel, ConfigDict, TypeAdapter, create_model
 from pydantic import Field as Described
@@ -30,18 +30,15 @@ __all__ = [
     "row_serializer",
 ]
 
-T = TypeVar("T")
-Row: TypeAlias = Mapping[str, Any]
-Definition: TypeAlias = tuple[Any, Any]
-
-_STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
-_READ: Final = ConfigDict(from_attributes=True, protected_namespaces=(), populate_by_name=True)
+_T = TypeVar("_T")
+_Row: TypeAlias = Mapping[str, Any]
+_Definition: TypeAlias = tuple[Any, Any]
 
 
-class Page(BaseModel, Generic[T]):
+class Page(BaseModel, Generic[_T]):
     """A page of rows; `total` counts all rows that match, and is there only when it was asked for."""
 
-    items: list[T]
+    items: list[_T]
     total: int | MISSING = Described(
         default=MISSING, ge=0, description="All rows that match; only with `count=exact`."
     )
@@ -68,14 +65,14 @@ class RowSerializer:
         self._row = TypeAdapter(row).serializer
         self._page = TypeAdapter(page).serializer
 
-    def row(self, row: Row) -> bytes:
+    def row(self, row: _Row) -> bytes:
         return self._row.to_json(row, warnings="none")
 
-    def page(self, rows: Sequence[Row], total: int | None = None) -> bytes:
+    def page(self, rows: Sequence[_Row], total: int | None = None) -> bytes:
         page: dict[str, Any] = {"items": rows} if total is None else {"items": rows, "total": total}
         return self._page.to_json(page, warnings="none")
 
-    def digest(self, row: Row) -> str:
+    def digest(self, row: _Row) -> str:
         """A hash over every field: rows with one digest hold the same."""
         return hashlib.blake2b(self.row(row), digest_size=16).hexdigest()
 
@@ -91,11 +88,14 @@ def derive(description: Description) -> Schemas:
     }
     return Schemas(
         Read=_model(
-            description, "Read", _READ, {f.name: _shown(f, types[f.name]) for f in description.readable}
+            description,
+            "Read",
+            _read_config(),
+            {f.name: _shown(f, types[f.name]) for f in description.readable},
         ),
-        Create=_model(description, "Create", _STRICT, _creatable(description, types)),
-        Update=_model(description, "Update", _STRICT, _updatable(description, types)),
-        Replace=_model(description, "Replace", _STRICT, _replaceable(description, types)),
+        Create=_model(description, "Create", _strict_config(), _creatable(description, types)),
+        Update=_model(description, "Update", _strict_config(), _updatable(description, types)),
+        Replace=_model(description, "Replace", _strict_config(), _replaceable(description, types)),
     )
 
 
@@ -144,10 +144,18 @@ def _type_of(description: Description, field: Field) -> ValueType:
     return value_type(field.type, field.annotation, f"{description.name}.{field.name}")
 
 
+def _strict_config() -> ConfigDict:
+    return ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+def _read_config() -> ConfigDict:
+    return ConfigDict(from_attributes=True, protected_namespaces=(), populate_by_name=True)
+
+
 def _model(
-    description: Description, role: str, config: ConfigDict, fields: Mapping[str, Definition]
+    description: Description, role: str, config: ConfigDict, fields: Mapping[str, _Definition]
 ) -> type[BaseModel]:
-    definitions: dict[str, Definition] = {}
+    definitions: dict[str, _Definition] = {}
     for name, definition in fields.items():
         definitions[_python_name(name, {*fields, *definitions})] = definition
     model: type[BaseModel] = create_model(  # type: ignore[call-overload]  # fields from values
@@ -185,11 +193,11 @@ def _doc(description: Description) -> str | None:
     return None if doc is None or doc.startswith(f"{description.name}(") else doc
 
 
-def _shown(field: Field, types: ValueType) -> Definition:
+def _shown(field: Field, types: ValueType) -> _Definition:
     return _nullable(field, types.read), _info(field)
 
 
-def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
+def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, _Definition]:
     return {
         field.name: _required(field, types) if field.required else _optional(field, types)
         for field in description.fields.values()
@@ -197,38 +205,38 @@ def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict
     }
 
 
-def _updatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
+def _updatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, _Definition]:
     return {
         field.name: _maybe_absent(field, types) for field in description.fields.values() if field.updatable
     }
 
 
-def _replaceable(description: Description, types: Mapping[str, ValueType]) -> dict[str, Definition]:
+def _replaceable(description: Description, types: Mapping[str, ValueType]) -> dict[str, _Definition]:
     return {
         field.name: _replacement(field, types) for field in description.fields.values() if _visible(field)
     }
 
 
-def _replacement(field: Field, types: Mapping[str, ValueType]) -> Definition:
+def _replacement(field: Field, types: Mapping[str, ValueType]) -> _Definition:
     if field.updatable:
-        return _required(field, types) if needed_on_replace(field) else _optional(field, types)
+        return _required(field, types) if _needed_on_replace(field) else _optional(field, types)
     # A key of the client's and a field written once are stored where PUT creates the row.
     value = types[field.name].write if field.creatable else types[field.name].read
     annotation = _nullable(field, value)
     return annotation | MISSING, _info(field, default=MISSING, json_schema_extra={"readOnly": True})
 
 
-def needed_on_replace(field: Field) -> bool:
+def _needed_on_replace(field: Field) -> bool:
     """An omitted field takes its Python default, else NULL; what only an INSERT could supply has to be sent."""
     of_an_insert = field.has_python_default or field.has_server_default
     return field.replace_default is None and (of_an_insert or not field.nullable)
 
 
-def _required(field: Field, types: Mapping[str, ValueType]) -> Definition:
+def _required(field: Field, types: Mapping[str, ValueType]) -> _Definition:
     return _nullable(field, types[field.name].write), _info(field)
 
 
-def _optional(field: Field, types: Mapping[str, ValueType]) -> Definition:
+def _optional(field: Field, types: Mapping[str, ValueType]) -> _Definition:
     annotation = _nullable(field, types[field.name].write)
     if field.default is not None:
         return annotation, _info(field, default=field.default)
@@ -237,7 +245,7 @@ def _optional(field: Field, types: Mapping[str, ValueType]) -> Definition:
     return annotation | MISSING, _info(field, default=MISSING)
 
 
-def _maybe_absent(field: Field, types: Mapping[str, ValueType]) -> Definition:
+def _maybe_absent(field: Field, types: Mapping[str, ValueType]) -> _Definition:
     annotation = _nullable(field, types[field.name].write)
     return annotation | MISSING, _info(field, default=MISSING)
 

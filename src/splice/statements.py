@@ -99,17 +99,16 @@ def _where(plan: ReadPlan, dialect: str) -> list[ColumnElement[bool]]:
 
 
 def _matches(description: Description, condition: Filter, dialect: str) -> list[ColumnElement[bool]]:
-    column = _attribute(description, condition.field)
-    return [_equals(column, value, dialect) for value in condition.values]
+    return [_equals(description, condition.field, value, dialect) for value in condition.values]
 
 
-def _equals(column: ColumnElement[Any], value: Any, dialect: str) -> ColumnElement[bool]:
+def _equals(description: Description, field: Field, value: Any, dialect: str) -> ColumnElement[bool]:
+    column = _attribute(description, field)
     equal: ColumnElement[bool] = column == value
     collation = dict(_BINARY_COLLATIONS).get(dialect)
-    if collation is None or not isinstance(column.type, sa.String) or isinstance(column.type, sa.Enum):
-        return equal
+    is_text = isinstance(field.stored_type, sa.String) and not isinstance(field.stored_type, sa.Enum)
     # The first half is served by the index, the second makes it exact.
-    return sa.and_(equal, sa.collate(column, collation) == value)
+    return sa.and_(equal, sa.collate(column, collation) == value) if collation and is_text else equal
 
 
 def _order(description: Description, sort: Sort, dialect: str) -> list[ColumnElement[Any]]:
@@ -123,7 +122,7 @@ def _order(description: Description, sort: Sort, dialect: str) -> list[ColumnEle
 
 def _is_key(description: Description, key: Sequence[Any], dialect: str) -> list[ColumnElement[bool]]:
     pairs = zip(description.key, key, strict=True)
-    return [_equals(_attribute(description, field), value, dialect) for field, value in pairs]
+    return [_equals(description, field, value, dialect) for field, value in pairs]
 
 
 def _attribute(description: Description, field: Field) -> ColumnElement[Any]:

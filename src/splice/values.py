@@ -32,12 +32,12 @@ from splice.errors import SetupError
 
 __all__ = ["ValueType", "value_type"]
 
-Annotation: TypeAlias = Any
+_Annotation: TypeAlias = Any
 
-MAX_NUMBER_DIGITS: Final = 15
+_MAX_NUMBER_DIGITS: Final = 15
 """Decimal digits that a JSON number keeps on its way through a double."""
 
-MAX_JSON_DEPTH: Final = 64
+_MAX_JSON_DEPTH: Final = 64
 """Nesting of arrays and objects in one JSON column."""
 
 # SQLAlchemy stores an interval as a moment after 1970 where the database has no such type.
@@ -63,12 +63,12 @@ _BASE64_PATTERN: Final = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-
 class ValueType:
     """The annotations of one column; nullability is added by whoever uses them."""
 
-    write: Annotation
-    read: Annotation
-    query: Annotation
+    write: _Annotation
+    read: _Annotation
+    query: _Annotation
 
 
-def value_type(type_: TypeEngine[Any], annotation: Annotation, owner: str) -> ValueType:
+def value_type(type_: TypeEngine[Any], annotation: _Annotation, owner: str) -> ValueType:
     """The Pydantic types for a column.
 
     Args:
@@ -101,9 +101,9 @@ def value_type(type_: TypeEngine[Any], annotation: Annotation, owner: str) -> Va
 class _Plain:
     """What a rule says of a column: its Python type, the limits on writing, how it is read."""
 
-    python: Annotation
+    python: _Annotation
     limits: tuple[Any, ...] = ()
-    read: Annotation = None
+    read: _Annotation = None
     query_limits: tuple[Any, ...] = ()
     lower: Any = None
     upper: Any = None
@@ -118,7 +118,7 @@ def _plain(type_: TypeEngine[Any]) -> _Plain | None:
     return next((rule(type_) for kind, rule in _RULES if isinstance(type_, kind)), None)
 
 
-def _annotated(plain: _Plain, given: Annotation) -> ValueType:
+def _annotated(plain: _Plain, given: _Annotation) -> ValueType:
     core, metadata = _split(given)
     python = plain.python if core is None or _same(core, plain.python) else core
     bounds = [
@@ -140,7 +140,7 @@ def _annotated(plain: _Plain, given: Annotation) -> ValueType:
     )
 
 
-def _decorated(type_: sa.TypeDecorator[Any], given: Annotation, owner: str) -> ValueType:
+def _decorated(type_: sa.TypeDecorator[Any], given: _Annotation, owner: str) -> ValueType:
     """What the annotation says, within what can be stored below where both are about the same Python type."""
     if given is None or _split(given)[0] in {Any, object}:
         raise SetupError(
@@ -164,7 +164,7 @@ def _stored(type_: sa.TypeDecorator[Any]) -> _Plain | None:
     return _plain(below) or (_stored(below) if isinstance(below, sa.TypeDecorator) else None)
 
 
-def _is_about(given: Annotation, python: Annotation) -> bool:
+def _is_about(given: _Annotation, python: _Annotation) -> bool:
     core, _ = _split(given)
     if core is python:
         return True
@@ -178,7 +178,7 @@ def _is_about(given: Annotation, python: Annotation) -> bool:
     return _same(core, python) or (texts and python is str) or of_json
 
 
-def _split(annotation: Annotation) -> tuple[Annotation, tuple[Any, ...]]:
+def _split(annotation: _Annotation) -> tuple[_Annotation, tuple[Any, ...]]:
     origin: Any = get_origin(annotation)
     if origin is Annotated:
         core, *metadata = get_args(annotation)
@@ -186,11 +186,11 @@ def _split(annotation: Annotation) -> tuple[Annotation, tuple[Any, ...]]:
     return annotation, ()
 
 
-def _join(core: Annotation, metadata: Sequence[Any]) -> Annotation:
+def _join(core: _Annotation, metadata: Sequence[Any]) -> _Annotation:
     return Annotated[(core, *metadata)] if metadata else core
 
 
-def _without_none(annotation: Annotation) -> Annotation:
+def _without_none(annotation: _Annotation) -> _Annotation:
     core, metadata = _split(annotation)
     if get_origin(core) not in {Union, UnionType}:
         return annotation
@@ -198,7 +198,7 @@ def _without_none(annotation: Annotation) -> Annotation:
     return _join(Union[kept], metadata)  # noqa: UP007  # built from values
 
 
-def _same(core: Annotation, python: Annotation) -> bool:
+def _same(core: _Annotation, python: _Annotation) -> bool:
     """Whether the annotation says no more than the column does."""
     bare = getattr(core, "__supertype__", getattr(core, "__value__", core))
     origin: Any = get_origin(python)
@@ -242,7 +242,7 @@ def _column_pattern(plain: _Plain, metadata: Iterable[Any]) -> list[Any]:
     return [Limit(json_schema_extra={"pattern": _NO_NUL_PATTERN})]
 
 
-def _column_example(plain: _Plain, given: Annotation) -> list[Any]:
+def _column_example(plain: _Plain, given: _Annotation) -> list[Any]:
     """A plain value for pages to show, in place of one that they make up from bounds and patterns."""
     example = plain.example if given is None or _same(given, plain.python) else None
     if isinstance(example, str):
@@ -329,7 +329,7 @@ def _decimal_shape(digits: int | None, places: int) -> list[Any]:
     return [Limit(max_digits=digits, decimal_places=places)] if digits else []
 
 
-def _decimal_read(digits: int | None, places: int | None) -> Annotation:
+def _decimal_read(digits: int | None, places: int | None) -> _Annotation:
     """Without an exponent, and with the column's places, which SQLAlchemy takes to be ten where none are stated."""
     if digits and places is not None and places <= 6:
         return Decimal  # Python writes these as they are.
@@ -344,7 +344,7 @@ def _decimal_schema(digits: int | None, places: int | None) -> dict[str, Any]:
     if not digits:
         return {"anyOf": [text, {"type": "number"}]}
     step = Decimal(1).scaleb(-places)
-    most = Decimal(10) ** min(digits - places, MAX_NUMBER_DIGITS - places) - step
+    most = Decimal(10) ** min(digits - places, _MAX_NUMBER_DIGITS - places) - step
     number = {"type": "number", "minimum": float(-most), "maximum": float(most), "multipleOf": float(step)}
     return {"anyOf": [text, number]}
 
@@ -369,7 +369,7 @@ def _exact_decimal(value: Any) -> Any:
 
 def _decimal_of_double(value: float) -> Decimal:
     exact = Decimal(repr(value))
-    if exact.is_finite() and len(exact.as_tuple().digits) > MAX_NUMBER_DIGITS:
+    if exact.is_finite() and len(exact.as_tuple().digits) > _MAX_NUMBER_DIGITS:
         raise PydanticCustomError(
             "decimal_inexact", "A number of more than 15 digits is not exact in JSON; send it as a string"
         )
@@ -556,7 +556,7 @@ def _json(_type: TypeEngine[Any]) -> _Plain:
 
 
 def _storable_json(value: Any) -> Any:
-    _check_json(value, MAX_JSON_DEPTH)
+    _check_json(value, _MAX_JSON_DEPTH)
     return value
 
 
@@ -572,7 +572,7 @@ def _check_json(value: Any, depth: int) -> None:
             _check_json(part, depth - 1)
 
 
-def _array(type_: sa.ARRAY[Any], given: Annotation, owner: str) -> ValueType:
+def _array(type_: sa.ARRAY[Any], given: _Annotation, owner: str) -> ValueType:
     core, metadata = _split(given)
     inner, depth = _items(core)
     item = value_type(type_.item_type, inner, owner)
@@ -582,7 +582,7 @@ def _array(type_: sa.ARRAY[Any], given: Annotation, owner: str) -> ValueType:
     return ValueType(write=_join(write, [*metadata, AfterValidator(_rectangular)]), read=read, query=write)
 
 
-def _items(annotation: Annotation) -> tuple[Annotation, int]:
+def _items(annotation: _Annotation) -> tuple[_Annotation, int]:
     """What stands inside of `list[list[…]]`, and how deep."""
     origin: Any = get_origin(annotation)
     if origin is not list:
