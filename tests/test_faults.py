@@ -233,7 +233,7 @@ def test_a_locked_sqlite_file_is_a_lock_timeout(tmp_path: Path):
     with contextlib.ExitStack() as ends:
         one, two = (
             ends.enter_context(
-                contextlib.closing(sqlite3.connect(tmp_path / "f.db", 0, isolation_level=None))
+                contextlib.closing(sqlite3.connect(tmp_path / "f.db", timeout=0, isolation_level=None))
             )
             for _ in range(2)
         )

@@ -103,7 +103,7 @@ def raising(error: Exception) -> Any:
 
 
 def query() -> None:
-    engine = sa.create_engine("sqlite://")
+    engine = sa.create_engine("sqlite://", poolclass=sa.NullPool)
     with closing(engine.raw_connection()), engine.connect() as connection:
         connection.execute(sa.text("SELECT * FROM s3cret_table WHERE x = :x"), {"x": "s3cret"})
 
@@ -388,7 +388,7 @@ class TestUnhandled:
         """A constraint that refuses a write of a hand-written route is a conflict, not a failure."""
 
         def insert() -> None:
-            engine = sa.create_engine("sqlite://")
+            engine = sa.create_engine("sqlite://", poolclass=sa.NullPool)
             with engine.begin() as connection:
                 connection.execute(sa.text("CREATE TABLE t (a INTEGER PRIMARY KEY)"))
                 connection.execute(sa.text("INSERT INTO t VALUES (1), (1)"))
