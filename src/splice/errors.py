@@ -232,7 +232,7 @@ class TooBusy(Problem):
     code = "too-busy"
     status = 503
     title = "Too busy, try again"
-    passes_after_seconds = 1
+    passes_after_seconds: ClassVar[int | None] = 1
 
 
 class DatabaseUnavailable(Problem):
@@ -241,7 +241,7 @@ class DatabaseUnavailable(Problem):
     code = "database-unavailable"
     status = 503
     title = "The database is not available"
-    passes_after_seconds = 2
+    passes_after_seconds: ClassVar[int | None] = 2
 
 
 class CommitUnknown(Problem):
@@ -251,4 +251,4 @@ class CommitUnknown(Problem):
     status = 503
     title = "The outcome of the write is unknown"
     # Without Retry-After: a client that obeys it blindly could store the write twice.
-    passes_after_seconds = None
+    passes_after_seconds: ClassVar[int | None] = None

@@ -135,7 +135,7 @@ class Resource(APIRouter, Generic[_M]):
         super().__init__(route_class=ResourceRoute, **options)
         self.row: Any = Depends(self._row_dependency())
         self.query: Any = Depends(self._query)
-        self.routes = _OwnFirst(self.routes)
+        self.routes: list[BaseRoute] = _OwnFirst(self.routes)
         self._generate()
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
