@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import uuid
-from typing import Annotated, get_args
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Optional, get_args
 
 import pytest
 import sqlalchemy as sa
@@ -351,6 +353,25 @@ def test_a_mark_for_no_field_is_refused():
     """A misspelt mark would leave a column open."""
     with pytest.raises(SetupError, match="emial"):
         describe(Person, {"emial": private})
+
+
+class Appointment(Base):
+    """Fields called like their types, and types in quotes."""
+
+    __tablename__ = "appointments"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    date: Mapped[date]
+    until: Mapped["dt.date"]  # noqa: UP037  # quoted twice, as modules without the future import do
+    price: Mapped[Optional["Decimal"]]  # noqa: UP037, UP045  # the same
+
+
+def test_annotations_are_read_as_python_reads_them():
+    """A name means what it means in the module, also where the class has an attribute of that name."""
+    fields = describe(Appointment).fields
+
+    assert fields["date"].annotation is dt.date
+    assert fields["until"].annotation is dt.date
+    assert fields["price"].annotation == Optional[Decimal]  # noqa: UP045  # as written
 
 
 def test_an_annotation_that_cannot_be_read_is_refused():

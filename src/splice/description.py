@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import sqlalchemy as sa
 from sqlalchemy.orm import ColumnProperty, Mapped, Mapper, RelationshipProperty
@@ -297,15 +297,25 @@ def _annotation(model: type[Any], name: str) -> Any:
 
 
 def _evaluate(raw: Any, cls: type[Any], name: str) -> Any:
-    if not isinstance(raw, str):
-        return raw
+    module = vars(sys.modules[cls.__module__])
     try:
-        return eval(raw, vars(sys.modules[cls.__module__]), dict(vars(cls)))  # noqa: S307  # the model's own source
+        # The module first: a field may be called like its type, as in `date: Mapped[date]`.
+        return _read_hint(raw, name, module, {})
+    except NameError:
+        pass
+    try:
+        return _read_hint(raw, name, module, dict(vars(cls)))
     except NameError as error:
         raise SetupError(
             f"the annotation of {cls.__name__}.{name} cannot be read: {error}; import that name at module level, not "
             "under TYPE_CHECKING"
         ) from None
+
+
+def _read_hint(raw: Any, name: str, module: dict[str, Any], own: dict[str, Any]) -> Any:
+    """An annotation with all that is quoted in it, as Python itself would read it."""
+    holder = type("holder", (), {"__annotations__": {name: raw}})
+    return get_type_hints(holder, module, own, include_extras=True)[name]
 
 
 def _inside_mapped(annotation: Any) -> Any:
