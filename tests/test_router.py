@@ -438,3 +438,30 @@ def test_parameters_of_dependencies_may_have_aliases(db, books):
     with running(db, Resource(Book, db, dependencies=[Depends(marked)])) as client:
         assert client.get("/books?x-mark=1").status_code == 200
         assert client.get("/books?mark=1").status_code == 422
+
+
+class Shouting(sa.types.TypeDecorator[str]):
+    """Text that refuses to be quiet, when it is stored."""
+
+    impl = sa.String(20)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
+        if value is not None and value != value.upper():
+            raise ValueError(f"{value} is too quiet")
+        return value
+
+
+class Shout(Base):
+    __tablename__ = "shouts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(Shouting())
+
+
+def test_what_a_type_refuses_is_no_failure_of_the_service(db):
+    """A TypeDecorator that raises ValueError answers 422, in bodies and filters, without the value."""
+    with running(db, Resource(Shout, db)) as client:
+        answers = [client.post("/shouts", json={"text": "quiet"}), client.get("/shouts?text=quiet")]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert "quiet" not in "".join(answer.text for answer in answers)

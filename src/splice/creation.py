@@ -62,6 +62,7 @@ def _create_in_mariadb(connection: Connection, metadata: sa.MetaData) -> None:
 
 def _refuse_types(dialect: Dialect, metadata: sa.MetaData) -> None:
     columns = [column for table in metadata.sorted_tables for column in table.columns]
+    _refuse_unnumbered_keys(dialect, metadata)
     unfit = [column for column in columns if not _has_type(dialect, column)]
     if not unfit:
         return
@@ -73,6 +74,19 @@ def _refuse_types(dialect: Dialect, metadata: sa.MetaData) -> None:
     raise SetupError(
         f"{dialect.name} has no such type: {names}; choose one that it has, by with_variant if need be"
     )
+
+
+def _refuse_unnumbered_keys(dialect: Dialect, metadata: sa.MetaData) -> None:
+    """SQLite numbers rows only where the key is an INTEGER by that very name."""
+    keys = (
+        [table.autoincrement_column for table in metadata.sorted_tables] if dialect.name == "sqlite" else []
+    )
+    for key in keys:
+        if key is not None and key.type.compile(dialect) != "INTEGER":
+            raise SetupError(
+                f"SQLite would not number the rows of {key.table.name}, whose key {key.name} is a {key.type!r}; write "
+                'BigInteger().with_variant(Integer, "sqlite")'
+            )
 
 
 def _has_type(dialect: Dialect, column: Column[Any]) -> bool:

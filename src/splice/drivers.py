@@ -65,6 +65,8 @@ def classify(error: BaseException) -> Fault | None:
         return Fault("pool_exhausted")
     if isinstance(error, StaleDataError):
         return Fault("stale_row")
+    if _is_refused_by_type(error):
+        return Fault("invalid_value")
     if not _comes_from_database(error):
         return None
     faults = (_read(cause) for cause in _causes(error))
@@ -94,6 +96,13 @@ _DRIVERS: Final = frozenset(
 )
 _WRAPPERS: Final = (sa.exc.DBAPIError, sa.exc.EmulatedDBAPIException)
 _MAX_CAUSES: Final = 10
+
+
+def _is_refused_by_type(error: BaseException) -> bool:
+    """A TypeDecorator raised ValueError for a value on its way to the database."""
+    if not isinstance(error, sa.exc.StatementError) or isinstance(error, sa.exc.DBAPIError):
+        return False
+    return isinstance(error.orig, ValueError)
 
 
 def _comes_from_database(error: BaseException) -> bool:
