@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from examples.users.__main__ import greeting
 from examples.users.models import Base, Post, User
 from examples.users.seed import USERS, fill
 from splice import Database
@@ -49,3 +50,12 @@ async def test_several_processes_may_start_at_once(database_url: str) -> None:
     db: Database = Database(database_url)
     assert (await db.run(count))[0] == USERS
     await db.close()
+
+
+def test_the_start_says_where_to_look() -> None:
+    """The address of the service, of its documentation, and a request to try."""
+    said = greeting("http://127.0.0.1:8123")
+
+    assert "http://127.0.0.1:8123/users" in said
+    assert "http://127.0.0.1:8123/docs" in said
+    assert "curl 'http://127.0.0.1:8123/users?" in said
