@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from examples.users.__main__ import greeting
 from examples.users.models import Base, Post, User
 from examples.users.seed import USERS, fill
 from splice import Database
@@ -54,7 +53,8 @@ async def test_several_processes_may_start_at_once(database_url: str) -> None:
 
 def test_the_start_says_where_to_look() -> None:
     """The address of the service, of its documentation, and a request to try."""
-    said = greeting("http://127.0.0.1:8123")
+    program = "from examples.users.__main__ import greeting; print(greeting('http://127.0.0.1:8123'))"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert "http://127.0.0.1:8123/users" in said
     assert "http://127.0.0.1:8123/docs" in said
