@@ -185,6 +185,23 @@ def test_the_annotation_is_kept_and_tightened(type_, annotation, good, bad):
     assert codes(type_, bad, annotation)
 
 
+class Level(enum.Enum):
+    """An enum of numbers."""
+
+    LOW = 1
+    HIGH = 2
+
+
+@pytest.mark.parametrize(("members", "text", "member"), [(Level, "2", Level.HIGH), (Mood, "good", Mood.GOOD)])
+def test_a_member_is_filtered_by_its_value(members, text, member):
+    """In a query string the value is text, whatever it is in JSON."""
+    adapter = TypeAdapter(value_type(sa.Enum(members), None, "Row.x").query)
+
+    assert adapter.validate_strings(text) is member
+    with pytest.raises(ValidationError):
+        adapter.validate_strings("other")
+
+
 def test_the_schema_shows_the_tighter_bound():
     """Clients read in OpenAPI what is enforced."""
     schema = body_of(sa.Integer(), Annotated[int, Field(ge=0)]).model_json_schema()["properties"]["x"]

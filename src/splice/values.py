@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime as dt
 import enum
+import functools
 import math
 import re
 import uuid
@@ -409,9 +410,15 @@ def _float(_type: TypeEngine[Any]) -> _Plain:
 
 
 def _enum(type_: Any) -> _Plain:
-    if isinstance(type_.enum_class, type) and issubclass(type_.enum_class, enum.Enum):
-        return _Plain(type_.enum_class)
+    members = type_.enum_class
+    if isinstance(members, type) and issubclass(members, enum.Enum):
+        return _Plain(members, query_limits=(BeforeValidator(functools.partial(_value_of_text, members)),))
     return _Plain(Literal[tuple(type_.enums)])
+
+
+def _value_of_text(members: type[enum.Enum], text: Any) -> Any:
+    """In a query string every value is text, also that of a member which is a number."""
+    return next((member.value for member in members if str(member.value) == text), text)
 
 
 def _text(type_: Any) -> _Plain:
