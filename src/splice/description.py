@@ -5,6 +5,7 @@ The only module that reads SQLAlchemy's mapper; what it returns are plain values
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -273,9 +274,10 @@ def _scalar_default(column: ColumnElement[Any]) -> Any:
 def _replace_default(default: Any) -> Callable[[], Any] | None:
     """A Sequence and a function of the execution context have a value in an INSERT only."""
     if isinstance(default, sa.sql.schema.CallableColumnDefault):
-        # SQLAlchemy wraps what takes no context; a function that takes it stands there as it was given.
-        given: Any = default._given_arg  # noqa: SLF001  # nothing public tells the two apart
-        return None if default.arg is given else given
+        # SQLAlchemy puts a function of its own around what takes no context; what takes it stands as it was given.
+        wrapped: Any = default.arg
+        home = getattr(wrapped, "__globals__", {}).get("__name__")
+        return functools.partial(wrapped, None) if home == sa.sql.schema.__name__ else None
     stated = isinstance(default, sa.ColumnDefault) and (default.is_scalar or default.is_clause_element)
     return (lambda: default.arg) if stated else None
 
