@@ -12,7 +12,7 @@ name one with make PYTHON=/path/to/python3.11
 
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-SPLICE = --build-constraint constraints.txt --editable '.[postgresql,mariadb]'
+SPLICE = --build-constraint constraints.txt --editable '.[postgresql,mariadb,standard,testing]'
 ARGS ?=
 WORKERS ?= 2
 

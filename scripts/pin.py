@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
-TARGETS = ("-e", ".[postgresql,mariadb,cli]", "--group", "dev")
+TARGETS = ("-e", ".[postgresql,mariadb,embedded,standard,testing]", "--group", "dev")
 PIN = re.compile(r"[A-Za-z0-9._-]+==\S+")
 
 

@@ -32,7 +32,7 @@ class Account(Base):
     state: Mapped[str] = mapped_column(sa.String(5), default="new", info=private)
     version: Mapped[int] = mapped_column()
     kind: Mapped[str] = mapped_column(sa.String(9))
-    loud: Mapped[str] = column_property(sa.func.upper(name))
+    loud: Mapped[str] = column_property(sa.func.upper(name, type_=sa.String))
     __mapper_args__ = {"version_id_col": version, "polymorphic_on": kind, "polymorphic_identity": "account"}
 
 

@@ -71,7 +71,7 @@ class Person(Stamped, Base):
     rank: Mapped[int] = mapped_column(default=1, info=read_only)
     team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("teams.id", name="fk_team"))
     team: Mapped[Team | None] = relationship(back_populates="people")
-    loud: Mapped[str] = column_property(sa.func.upper(first))
+    loud: Mapped[str] = column_property(sa.func.upper(first, type_=sa.String))
     __mapper_args__ = {"version_id_col": version}
 
 

@@ -17,14 +17,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # The lowest layer first. A module imports from lower layers only, never from its own.
 LAYERS = (
     {"terms", "errors", "marks"},
-    {"parser", "description", "values", "drivers", "issues"},
+    {"parser", "values", "drivers", "issues", "locks", "conventions"},
+    {"description"},
     {"plan", "schemas"},
     {"statements", "faults", "engines", "creation", "hooks"},
-    {"shapes"},
+    {"binds", "shapes", "migrations"},
     {"operations", "problems", "database"},
     {"handlers", "routes", "checks", "answers", "reports"},
     {"openapi", "guard", "pages"},
-    {"admin", "application", "router", "migrations", "testing"},
+    {"admin", "application", "router", "testing"},
     {"cli"},
     {"__init__"},
 )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_co
 
 from splice import Page, read_only, write_once, write_only
 from splice.description import describe
-from splice.schemas import changes, derive, new_values, row_serializer
+from splice.schemas import Schemas, changes, new_values, row_serializer
 
 
 class Base(DeclarativeBase): ...
@@ -37,7 +37,7 @@ class Item(Base):
 
 
 ITEM = describe(Item)
-MODELS = derive(ITEM)
+MODELS = Schemas(ITEM)
 
 
 def refused(model: type[BaseModel], text: str) -> list[tuple[str, Any]]:
@@ -168,7 +168,7 @@ def test_a_dataclass_signature_is_no_description():
         __tablename__ = "points"
         id: Mapped[int] = mapped_column(primary_key=True, init=False)
 
-    assert derive(describe(Point)).Read.__doc__ is None
+    assert Schemas(describe(Point)).Read.__doc__ is None
 
 
 class Tool(Base):
@@ -187,7 +187,7 @@ class Tool(Base):
 
 
 TOOL = describe(Tool)
-TOOLS = derive(TOOL)
+TOOLS = Schemas(TOOL)
 
 
 def test_what_only_an_insert_supplies_is_needed_in_put_alone():

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import Column
 
-from splice.errors import DatabaseUnavailable, SetupError
+from splice.conventions import named
+from splice.errors import SetupError
+from splice.locks import locked_until_commit
 
 __all__ = ["create_tables"]
 
@@ -25,39 +27,10 @@ def create_tables(session: Session, metadata: sa.MetaData) -> None:
     """
     connection = session.connection()
     _refuse_types(connection.dialect, metadata)
-    create = {"sqlite": _create_in_sqlite, "postgresql": _create_in_postgresql}.get(
-        connection.dialect.name, _create_in_mariadb
-    )
-    create(connection, metadata)
-
-
-def _create_in_sqlite(connection: Connection, metadata: sa.MetaData) -> None:
-    driver: Any = connection.connection.driver_connection
-    if not driver.in_transaction:  # The engine is the user's, and so is its way to begin.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    metadata.create_all(connection)
-
-
-def _create_in_postgresql(connection: Connection, metadata: sa.MetaData) -> None:
-    for timeout in ("statement_timeout", "lock_timeout"):
-        connection.exec_driver_sql(f"SET LOCAL {timeout} = '{_CREATE_SECONDS}s'")
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("splice.create"))))
-    metadata.create_all(connection)
-
-
-def _create_in_mariadb(connection: Connection, metadata: sa.MetaData) -> None:
-    # MariaDB alone runs the comment: its statement timeout would end the wait for the lock, MySQL's is for plain reads.
-    unlimited = "/*M! SET STATEMENT max_statement_time=0 FOR */"
-    name = "CONCAT('splice.', MD5(DATABASE()))"
-    taken = connection.exec_driver_sql(f"{unlimited} SELECT GET_LOCK({name}, {_CREATE_SECONDS})").scalar()
-    if taken != 1:  # 0 when the time is up, NULL when the wait was ended from outside.
-        raise DatabaseUnavailable(
-            f"The tables were not created: another process has held the lock for {_CREATE_SECONDS} seconds"
-        )
-    try:
-        metadata.create_all(connection)
-    finally:
-        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
+    with locked_until_commit(connection, "splice.create", _CREATE_SECONDS):
+        # PostgreSQL chooses these names itself.
+        tables = metadata if connection.dialect.name == "postgresql" else named(metadata)
+        tables.create_all(connection)
 
 
 def _refuse_types(dialect: Dialect, metadata: sa.MetaData) -> None:

@@ -15,11 +15,11 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Generic, TypeAlias, cast, overload
+from typing import Any, Final, Generic, TypeAlias, cast, get_type_hints, overload
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -40,38 +40,29 @@ from sqlalchemy.util import await_only
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
+from splice.binds import AnyConnection, AnySession, Bind, Opened, Source, on_connection, source_of
 from splice.creation import create_tables
 from splice.description import Description
 from splice.drivers import classify
-from splice.engines import (
-    DialectName,
-    EngineSettings,
-    for_writing,
-    is_async,
-    is_in_memory,
-    make_engine,
-    read_url,
-)
+from splice.engines import DialectName, EngineSettings
 from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, SetupError, TooBusy
 from splice.faults import Moment, repeatable, translate
 from splice.hooks import has_committed, keep_committed, run_committed
+from splice.migrations import Mode, bring_up_to_date
 
 __all__ = [
-    "AnySession",
-    "Bind",
     "Database",
     "Unit",
     "call_hook",
     "is_async_callable",
     "plain_hook",
+    "read_once",
     "run_on",
 ]
 
 _T = TypeVar("_T")
+_F = TypeVar("_F", bound=Callable[..., Any])
 _S = TypeVar("_S", bound="AsyncSession | Session", default=Any)
-
-AnySession: TypeAlias = AsyncSession | Session
-Bind: TypeAlias = "str | URL | Engine | AsyncEngine | sessionmaker[Any] | async_sessionmaker[Any]"
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 _PING_SECONDS: Final = 2.0
@@ -136,6 +127,12 @@ def is_async_callable(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
+def read_once(function: _F) -> _F:
+    """Turn the text of a function's annotations into types; FastAPI would evaluate it anew for every route."""
+    function.__annotations__ = get_type_hints(function)
+    return function
+
+
 class Database(Generic[_S]):
     """One database: its engine, its units of work, and the tables that resources on it have described.
 
@@ -146,13 +143,16 @@ class Database(Generic[_S]):
         bind: A URL, with or without a driver, or an engine or sessionmaker that exists. One that exists is used as it
             is: none of its settings are changed, and it is not closed.
         create: Tables to create at the first start; for first steps, migrations do the rest.
+        migrations: What the first start does about migrations: `check` refuses to serve a database that is behind (or
+            ahead of) them, `upgrade` runs what is missing, one process at a time, `ignore` does not look.
         pool_size: Connections, and so units of work at once; of an engine made here.
         checkout_timeout_seconds: How long a unit waits for a connection before it fails with `TooBusy`.
         statement_timeout_seconds: How long one statement may take on a server; of an engine made here.
         engine_options: Passed to `create_engine`, where they win over what splice sets; of an engine made here.
 
     Raises:
-        SetupError: The URL cannot be read, its driver is missing, or the bind is of another kind.
+        SetupError: The URL cannot be read, its driver is missing, the bind is of another kind, or both `create=` and
+            `migrations=` are to make the tables.
     """
 
     session: params.Depends
@@ -167,6 +167,7 @@ class Database(Generic[_S]):
         bind: str | URL | AsyncEngine | async_sessionmaker[Any],
         *,
         create: sa.MetaData | None = None,
+        migrations: Mode = "ignore",
         pool_size: int = 10,
         checkout_timeout_seconds: float = 3,
         statement_timeout_seconds: float = 30,
@@ -179,17 +180,19 @@ class Database(Generic[_S]):
         bind: str | URL | Engine | sessionmaker[Any],
         *,
         create: sa.MetaData | None = None,
+        migrations: Mode = "ignore",
         pool_size: int = 10,
         checkout_timeout_seconds: float = 3,
         statement_timeout_seconds: float = 30,
         engine_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None: ...
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the whole public surface of a database
         self,
         bind: Bind,
         *,
         create: sa.MetaData | None = None,
+        migrations: Mode = "ignore",
         pool_size: int = 10,
         checkout_timeout_seconds: float = 3,
         statement_timeout_seconds: float = 30,
@@ -201,11 +204,21 @@ class Database(Generic[_S]):
             statement_timeout_seconds=statement_timeout_seconds,
             options=engine_options,
         )
-        self._core = _Core(_source_of(bind, settings), settings, create)
+        self._core = _Core(source_of(bind, settings), settings, _Tables(create, migrations))
         self.session = Depends(self._request_session, scope="function")
 
     def __repr__(self) -> str:
-        return f"Database({self._core.source.label})"
+        return f"Database({self.url.render_as_string(hide_password=True)})"
+
+    @property
+    def url(self) -> URL:
+        """Where it is, with the driver, and with the password; known without an engine."""
+        return self._core.source.url
+
+    @property
+    def settings(self) -> EngineSettings:
+        """How engines are made for it from a URL."""
+        return self._core.settings
 
     @property
     def dialect(self) -> DialectName:
@@ -224,12 +237,26 @@ class Database(Generic[_S]):
 
     @property
     def tables(self) -> Mapping[str, Description]:
-        """The described models by table name; errors of the driver are told in their fields."""
+        """The described models by table name, or `schema.table`; errors of the driver are told in their fields."""
         return MappingProxyType(self._core.tables)
 
     def register(self, description: Description) -> None:
         """Make a described model known."""
-        self._core.tables[description.table] = description
+        self._core.tables[description.qualified] = description
+
+    @contextmanager
+    def rebound(self, bind: Bind | AnyConnection) -> Iterator[None]:
+        """Work on another database until the end of the block, for tests; its tables have to be there.
+
+        Everything that holds this object, an application and its Resources, follows. On one connection each unit is a
+        savepoint of the transaction that is open there, and they run one after the other.
+        """
+        with self._core.rebound(bind):
+            yield
+
+    def make_tables(self, session: Session) -> bool:
+        """Do what `create=` or `migrations=` says of an empty database; False where neither was given."""
+        return self._core.make_tables(session)
 
     def begin(self, *, writes: bool = True) -> Unit[_S]:
         """A unit of work for scripts: commits at the end of the block, rolls back when the block raises.
@@ -257,7 +284,7 @@ class Database(Generic[_S]):
         return await _repeated(lambda: self._run_once(named, writes=writes))
 
     async def start(self) -> None:
-        """Make the engine, and the tables of `create=`; several processes may do so at once."""
+        """Make the engine, and the tables of `create=` or `migrations=`; several processes may do so at once."""
         await self._core.prepare()
 
     async def close(self) -> None:
@@ -279,7 +306,7 @@ class Database(Generic[_S]):
         Raises:
             DatabaseUnavailable: It does not.
         """
-        if self._core.source.in_memory:
+        if self._core.source.is_local:
             return  # It cannot be away, and its one connection may be in use.
         try:
             with anyio.fail_after(_PING_SECONDS):
@@ -287,6 +314,7 @@ class Database(Generic[_S]):
         except Exception as error:
             raise DatabaseUnavailable(retry_after_seconds=2) from error
 
+    @read_once
     async def _request_session(self, connection: HTTPConnection) -> AsyncIterator[Any]:
         async with self.begin(writes=_says_that_it_writes(connection)) as session:
             yield session
@@ -360,17 +388,17 @@ class Unit(Generic[_S]):
 class _Core:
     """What a database and its units share: the engine of this process, the gate, and how a unit ends."""
 
-    def __init__(self, source: _Source, settings: EngineSettings, create: sa.MetaData | None) -> None:
+    def __init__(self, source: Source, settings: EngineSettings, tables: _Tables) -> None:
         self.source = source
+        self.settings = settings
         self.tables: dict[str, Description] = {}
         self.current: ContextVar[_Joinable | None] = ContextVar("splice_unit", default=None)
-        self._settings = settings
-        self._create = create
+        self._tables = tables
         # By process id: what crossed a fork is kept, unused, so that nothing ever closes the parent's sockets.
-        self._opened: dict[int, _Opened] = {}
+        self._opened: dict[int, Opened] = {}
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, anyio.Semaphore] = WeakKeyDictionary()
 
-    def open(self) -> _Opened:
+    def open(self) -> Opened:
         opened = self._opened.get(os.getpid())
         if opened is not None and opened.is_stranded:
             del self._opened[os.getpid()]
@@ -387,22 +415,43 @@ class _Core:
             with anyio.CancelScope(shield=True):
                 await _dispose(opened.engine)
 
+    @contextmanager
+    def rebound(self, bind: Bind | AnyConnection) -> Iterator[None]:
+        kept = self.source, self._tables, self._opened, self._gates
+        with ExitStack() as stack:
+            if isinstance(bind, AsyncConnection | Connection):
+                self.source = stack.enter_context(on_connection(self.source, bind))
+            else:
+                self.source = source_of(bind, self.settings)
+            self._tables = _Tables()
+            self._opened, self._gates = {}, WeakKeyDictionary()
+            try:
+                yield
+            finally:
+                self.source, self._tables, self._opened, self._gates = kept
+
+    def make_tables(self, session: Session) -> bool:
+        make = self._tables.making()
+        if make is not None:
+            make(session)
+        return make is not None
+
     async def prepare(self) -> None:
-        for create in self._creations():
+        for prepare in self._preparations():
             async with Unit[Any](self, writes=True, prepare=False) as session:
-                await run_on(session, create)
+                await run_on(session, prepare)
 
     def prepare_blocking(self) -> None:
-        for create in self._creations():
+        for prepare in self._preparations():
             with Unit[Any](self, writes=True, prepare=False) as session:
-                create(session)
+                prepare(session)
 
-    def _creations(self) -> Iterator[Callable[[Session], None]]:
+    def _preparations(self) -> Iterator[_Preparation]:
         """What has still to be done before the first unit of work; done once the caller comes back for more."""
-        opened = self.open()
-        if self._create is not None and not opened.created:
-            yield functools.partial(create_tables, metadata=self._create)
-            opened.created = True
+        opened, prepare = self.open(), self._tables.preparing()
+        if prepare is not None and not opened.prepared:
+            yield prepare
+            opened.prepared = True
 
     def make_session(self, *, writes: bool) -> AnySession:
         opened = self.open()
@@ -411,9 +460,11 @@ class _Core:
         keep_committed(_sync_twin(session))
         return session
 
-    async def pass_gate(self) -> anyio.Semaphore:
+    async def pass_gate(self) -> anyio.Semaphore | None:
+        if self.source.is_single and self.joinable() is not None:
+            return None  # A unit inside of a unit is a savepoint there, and would wait for itself.
         gate = self._gate()
-        with anyio.move_on_after(self._settings.checkout_timeout_seconds):
+        with anyio.move_on_after(self.settings.checkout_timeout_seconds):
             await gate.acquire()
             return gate
         raise TooBusy("No connection to the database came free in time", retry_after_seconds=1)
@@ -427,7 +478,7 @@ class _Core:
 
     async def end_shielded(self, session: AnySession, error: BaseException | None) -> None:
         """End a unit even while its request is being cancelled, but not longer than a statement may take."""
-        with anyio.move_on_after(self._settings.statement_timeout_seconds, shield=True) as scope:
+        with anyio.move_on_after(self.settings.statement_timeout_seconds, shield=True) as scope:
             await run_on(session, functools.partial(self.end, error=error))
         if scope.cancelled_caught:
             await _drop_connection(session)
@@ -470,8 +521,43 @@ class _Core:
     def _gate(self) -> anyio.Semaphore:
         loop = asyncio.get_running_loop()
         if loop not in self._gates:
-            self._gates[loop] = anyio.Semaphore(_width(self.open().engine), fast_acquire=True)
+            width = 1 if self.source.is_single else _width(self.open().engine)
+            self._gates[loop] = anyio.Semaphore(width, fast_acquire=True)
         return self._gates[loop]
+
+
+_Preparation: TypeAlias = Callable[[Session], None]
+"""What has to be done before the first unit of work, as a unit of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Who makes the tables: `create=`, migrations, or nobody here."""
+
+    create: sa.MetaData | None = None
+    migrations: Mode = "ignore"
+
+    def __post_init__(self) -> None:
+        if self.create is not None and self.migrations != "ignore":
+            raise SetupError(
+                f'create= and migrations="{self.migrations}" would both make the tables; leave create= out, since '
+                "migrations do it"
+            )
+
+    def preparing(self) -> _Preparation | None:
+        if self.create is not None:
+            return functools.partial(create_tables, metadata=self.create)
+        return (
+            None if self.migrations == "ignore" else functools.partial(bring_up_to_date, mode=self.migrations)
+        )
+
+    def making(self) -> _Preparation | None:
+        """The same for an empty database, which a check would only refuse."""
+        return (
+            self.preparing()
+            if self.migrations != "check"
+            else functools.partial(bring_up_to_date, mode="upgrade")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,97 +566,6 @@ class _Joinable:
 
     session: AnySession
     task: asyncio.Task[Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where engines come from, and what is known before there is one."""
-
-    label: str
-    dialect: DialectName
-    is_async: bool
-    in_memory: bool
-    owned: bool
-    open: Callable[[], _Opened]
-
-    @property
-    def has_sockets(self) -> bool:
-        """Whether connections belong to an event loop; SQLite's, and so a database in memory, outlive it."""
-        return self.owned and self.is_async and self.dialect != "sqlite"
-
-
-@dataclass(slots=True, eq=False)
-class _Opened:
-    """An engine of this process, and how sessions on it are made."""
-
-    engine: Engine | AsyncEngine
-    reading: Callable[[], AnySession]
-    writing: Callable[[], AnySession]
-    created: bool = False
-    loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
-
-    @property
-    def is_stranded(self) -> bool:
-        """Whether its connections belong to a closed event loop, so that they can be neither used nor closed."""
-        return self.loop is not None and self.loop.is_closed()
-
-
-def _source_of(bind: Bind, settings: EngineSettings) -> _Source:
-    if isinstance(bind, Engine | AsyncEngine):
-        return _source_of_engine(bind, _sessions(bind))
-    if isinstance(bind, sessionmaker | async_sessionmaker):
-        return _source_of_engine(_engine_of(bind), bind)
-    if isinstance(bind, str | URL):
-        return _source_of_url(read_url(bind), settings)
-    raise SetupError(f"Database takes a URL, an engine or a sessionmaker, not {type(bind).__name__}")
-
-
-def _source_of_url(url: URL, settings: EngineSettings) -> _Source:
-    def open_engine() -> _Opened:
-        engine = make_engine(url, settings)
-        return _Opened(engine, _sessions(engine), _sessions(for_writing(engine)))
-
-    return _Source(
-        label=url.render_as_string(hide_password=True),
-        dialect=_dialect_name(url.get_backend_name()),
-        is_async=is_async(url),
-        in_memory=is_in_memory(url),
-        owned=True,
-        open=open_engine,
-    )
-
-
-def _source_of_engine(engine: Engine | AsyncEngine, sessions: Callable[[], AnySession]) -> _Source:
-    return _Source(
-        label=engine.url.render_as_string(hide_password=True),
-        dialect=_dialect_name(engine.dialect.name),
-        is_async=isinstance(engine, AsyncEngine),
-        in_memory=is_in_memory(engine.url),
-        owned=False,
-        open=lambda: _Opened(engine, sessions, sessions),
-    )
-
-
-def _dialect_name(name: str) -> DialectName:
-    if name not in {"sqlite", "postgresql", "mariadb", "mysql"}:
-        raise SetupError(f"splice speaks sqlite, postgresql, mariadb and mysql, not {name}")
-    return cast("DialectName", name)
-
-
-def _engine_of(maker: sessionmaker[Any] | async_sessionmaker[Any]) -> Engine | AsyncEngine:
-    bind = maker.kw.get("bind")
-    if isinstance(bind, AsyncConnection | Connection):
-        return bind.engine
-    if isinstance(bind, Engine | AsyncEngine):
-        return bind
-    raise SetupError("the sessionmaker has no engine; make it as sessionmaker(engine)")
-
-
-def _sessions(engine: Engine | AsyncEngine) -> Callable[[], AnySession]:
-    # Closed for good: a session kept for a background task raises, where it would silently take a connection again.
-    if isinstance(engine, AsyncEngine):
-        return async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False)
-    return sessionmaker(engine, expire_on_commit=False, close_resets_only=False)
 
 
 def _width(engine: Engine | AsyncEngine) -> int:

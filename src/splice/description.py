@@ -21,6 +21,7 @@ from sqlalchemy.types import TypeEngine
 
 from splice.errors import SetupError
 from splice.marks import MARK_KEY, Access
+from splice.values import ValueType, value_type
 
 __all__ = ["Constraint", "Description", "Field", "Relation", "describe"]
 
@@ -60,6 +61,11 @@ class Field:
     guessed_private: bool
     doc: str | None
 
+    @property
+    def visible(self) -> bool:
+        """Whether clients see it or may write it."""
+        return self.readable or self.creatable or self.updatable
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
@@ -86,22 +92,34 @@ class Relation:
 class Description:
     """A mapped class in the API's own words.
 
-    `fields` is keyed by API name, in the order of the model; `key` is in the order of the primary key; `keeps` are the
-    relations that forbid a delete while they have rows.
+    `fields` is keyed by API name, in the order of the model; `types` says how values are spelt, for each field that
+    clients see, write or address; `key` is in the order of the primary key; `keeps` are the relations that forbid a
+    delete while they have rows.
     """
 
     model: type[Any]
     name: str
     table: str
+    schema: str | None
     fields: Mapping[str, Field]
+    types: Mapping[str, ValueType]
     key: tuple[Field, ...]
     version: Field | None
     constraints: tuple[Constraint, ...]
     keeps: tuple[Relation, ...]
 
     @property
+    def qualified(self) -> str:
+        """The table with its schema, where it has one: two schemas may have a table of one name."""
+        return self.table if self.schema is None else f"{self.schema}.{self.table}"
+
+    @property
     def readable(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if field.readable)
+
+    @property
+    def visible(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields.values() if field.visible)
 
     @property
     def client_key(self) -> bool:
@@ -124,18 +142,28 @@ def describe(model: type[Any], marks: Mapping[str, Mapping[str, Any]] | None = N
         marks: Field name → mark, for models that must not be touched; an empty mapping says "an ordinary column".
 
     Raises:
-        SetupError: The class is not mapped, has no key, or a mark names no column.
+        SetupError: The class is not mapped, has no key, a mark names no column, or a column that clients may see or
+            write has a type that cannot be mapped.
     """
     mapper = _mapper_of(model)
     given = dict(marks or {})
     _check_marks(model, given, {prop.key for prop in mapper.column_attrs})
     fields = {prop.key: _describe_field(mapper, prop, given.get(prop.key)) for prop in mapper.column_attrs}
+    key = tuple(fields[mapper.get_property_by_column(column).key] for column in mapper.primary_key)
     return Description(
         model=model,
         name=model.__name__,
         table=_table_of(mapper).name,
+        schema=_table_of(mapper).schema,
         fields=MappingProxyType(fields),
-        key=tuple(fields[mapper.get_property_by_column(column).key] for column in mapper.primary_key),
+        types=MappingProxyType(
+            {
+                name: value_type(field.type, field.annotation, f"{model.__name__}.{name}")
+                for name, field in fields.items()
+                if field.visible or field in key
+            }
+        ),
+        key=key,
         version=_version_field(mapper, fields),
         constraints=tuple(_constraints(mapper)),
         keeps=tuple(_keeping_relations(mapper)),
@@ -345,7 +373,9 @@ def _table_constraints(mapper: Mapper[Any], table: sa.Table) -> Iterator[Constra
         kind = _constraint_kind(constraint)
         if kind is not None and isinstance(constraint, sa.sql.schema.ColumnCollectionConstraint):
             target = (
-                constraint.referred_table.name if isinstance(constraint, sa.ForeignKeyConstraint) else None
+                constraint.referred_table.fullname
+                if isinstance(constraint, sa.ForeignKeyConstraint)
+                else None
             )
             columns = list(constraint.columns) or _columns_named_in(constraint, table)
             yield _constraint(mapper, kind, constraint.name, columns, target)

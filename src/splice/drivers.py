@@ -47,9 +47,9 @@ _Code = TypeVar("_Code", int, str)
 class Fault:
     """What the driver said, in the database's names.
 
-    `constraint` may also be the text of an unnamed rule (SQLite) or the name of an index. `table` is the one
-    that bears the constraint. `side` is about foreign keys: the row that refers (child) or the row referred to
-    (parent).
+    `constraint` may also be the text of an unnamed rule (SQLite) or the name of an index. `table` is the one that bears
+    the constraint, `schema` where that is, if the driver says so. `side` is about foreign keys: the row that refers
+    (child) or the row referred to (parent).
     """
 
     kind: FaultKind
@@ -57,6 +57,7 @@ class Fault:
     table: str | None = None
     columns: tuple[str, ...] = ()
     side: Side | None = None
+    schema: str | None = None
 
 
 def classify(error: BaseException) -> Fault | None:
@@ -346,6 +347,7 @@ def _read_postgresql(error: BaseException) -> Fault | None:
         getattr(said, "table_name", None),
         (column,) if column else (),
         _postgresql_side(error) if kind == "foreign_key" else None,
+        getattr(said, "schema_name", None),
     )
 
 

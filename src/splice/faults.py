@@ -92,7 +92,19 @@ def _bearing(fault: Fault, tables: Mapping[str, Description]) -> list[Descriptio
     if fault.table is None:
         return list(tables.values())
     table = fault.table.lower()
-    return [description for description in tables.values() if table in _table_names(description)]
+    fitting = [description for description in tables.values() if table in _table_names(description)]
+    if fault.schema is None:
+        return fitting
+    # A model that names no schema is wherever the search path of its connection leads.
+    exact = [description for description in fitting if description.schema == fault.schema]
+    return exact or [description for description in fitting if description.schema is None]
+
+
+def _described_name(fault: Fault, tables: Mapping[str, Description]) -> str | None:
+    """The table of a fault by its name among the described ones."""
+    named = fault.table.lower() if fault.table else None
+    found = [known.qualified for known in _bearing(fault, tables) if known.table.lower() == named]
+    return found[0] if len(found) == 1 else None
 
 
 def _table_names(description: Description) -> set[str]:
@@ -230,7 +242,7 @@ def _not_unique(fault: Fault, tables: Mapping[str, Description], _: Moment) -> P
 
 def _reference(fault: Fault, tables: Mapping[str, Description], moment: Moment) -> Problem:
     if fault.side == "parent" or (fault.side is None and moment == "delete"):
-        return still_referenced(fault.table, tables)
+        return still_referenced(_described_name(fault, tables), tables)
     # At COMMIT an unnamed foreign key may be broken from either side.
     if fault.side is None and moment == "commit" and _locate(fault, tables) == _NOWHERE:
         return Conflict()
@@ -239,11 +251,10 @@ def _reference(fault: Fault, tables: Mapping[str, Description], moment: Moment) 
 
 def still_referenced(table: str | None, tables: Mapping[str, Description]) -> StillReferenced:
     """Rows of a table refer to this one; a table that is not described is not named."""
-    known = next((name for name in tables if table and name.lower() == table.lower()), None)
-    if known is None:
+    if table is None or table not in tables:
         return StillReferenced("Other rows refer to this one")
-    hint = f"delete or change those rows of {known} first"
-    return StillReferenced(f"Rows of {known} refer to this one", hint=hint)
+    hint = f"delete or change those rows of {table} first"
+    return StillReferenced(f"Rows of {table} refer to this one", hint=hint)
 
 
 def _reference_missing(fault: Fault, tables: Mapping[str, Description]) -> Problem:
@@ -271,7 +282,7 @@ def _only_reference(fault: Fault, tables: Mapping[str, Description]) -> _Place:
 
 def _null(fault: Fault, tables: Mapping[str, Description], moment: Moment) -> Problem:
     if moment == "delete" and _is_let_go(fault, tables):
-        return still_referenced(fault.table, tables)
+        return still_referenced(_described_name(fault, tables), tables)
     return _unfit(fault, tables, moment)
 
 

@@ -20,16 +20,28 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy.orm import Session
 
 from splice import operations
-from splice.database import AnySession, run_on
+from splice.binds import AnySession
+from splice.database import read_once, run_on
 from splice.description import Description
 from splice.errors import ContentTypeUnsupported, ForbiddenField, Invalid, Issue, UnknownParameter
 from splice.operations import RowAnswer, Subject, any_state
 from splice.parser import parse
 from splice.plan import MAX_OFFSET, Readable, ReadPlan, plan_read
 from splice.problems import allowed_methods, from_body_validation
+from splice.schemas import Schemas
 from splice.terms import Query
 
-__all__ = ["HANDLERS", "VERBS", "Handler", "Service", "Verb", "answer_options", "query_of"]
+__all__ = [
+    "HANDLERS",
+    "VERBS",
+    "Handler",
+    "Service",
+    "Verb",
+    "answer_options",
+    "body_of",
+    "query_of",
+    "refuse_parameters",
+]
 
 _T = TypeVar("_T")
 Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
@@ -45,9 +57,7 @@ class Service:
 
     subject: Subject
     readable: Readable
-    create: type[BaseModel]
-    update: type[BaseModel]
-    replace: type[BaseModel]
+    schemas: Schemas
     commits: bool
 
     @property
@@ -63,7 +73,7 @@ async def _list(service: Service, request: Request, session: AnySession, _key: S
 
 
 async def _read(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
-    _refuse_parameters(request)
+    refuse_parameters(request)
     answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key))
     tag = f'"{answer.tag}"'
     # The tag is of this row alone; others that stand in the answer may have changed.
@@ -74,15 +84,15 @@ async def _read(service: Service, request: Request, session: AnySession, key: Se
 
 
 async def _create(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
-    _refuse_parameters(request)
-    body = await _parsed(request, service.create, service.description)
+    refuse_parameters(request)
+    body = await _parsed(request, service.schemas.Create, service.description)
     answer = await _write(service, session, lambda inner: operations.create(inner, service.subject, body))
     return _created(request, answer, _address_of(request, answer.key))
 
 
 async def _replace(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
-    _refuse_parameters(request)
-    body = await _parsed(request, service.replace, service.description)
+    refuse_parameters(request)
+    body = await _parsed(request, service.schemas.Replace, service.description)
     allows, must_exist = _precondition(request), "if-match" in request.headers
     answer = await _write(
         service,
@@ -93,8 +103,8 @@ async def _replace(service: Service, request: Request, session: AnySession, key:
 
 
 async def _update(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
-    _refuse_parameters(request)
-    body = await _parsed(request, service.update, service.description)
+    refuse_parameters(request)
+    body = await _parsed(request, service.schemas.Update, service.description)
     allows = _precondition(request)
     answer = await _write(
         service, session, lambda inner: operations.update(inner, service.subject, key, body, allows)
@@ -103,7 +113,7 @@ async def _update(service: Service, request: Request, session: AnySession, key: 
 
 
 async def _delete(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
-    _refuse_parameters(request)
+    refuse_parameters(request)
     allows = _precondition(request)
     await _write(service, session, lambda inner: operations.remove(inner, service.subject, key, allows))
     return Response(status_code=204)
@@ -121,6 +131,7 @@ HANDLERS: Final[Mapping[Verb, Handler]] = MappingProxyType(
 )
 
 
+@read_once
 async def answer_options(request: Request) -> Response:
     """The methods that a path takes, routes of the user's own included."""
     methods = allowed_methods(request.scope["app"], request.scope)
@@ -167,9 +178,16 @@ def _created(request: Request, answer: RowAnswer, location: str | None) -> Respo
 
 
 async def _parsed(request: Request, model: type[BaseModel], description: Description) -> BaseModel:
-    """The body as its model: read once, from the bytes, by the rules of JSON and not of Python."""
     _require_json(request)
-    raw = await request.body()
+    return body_of(await request.body(), model, description)
+
+
+def body_of(raw: bytes, model: type[BaseModel], description: Description) -> BaseModel:
+    """A body as its model: read once, from the bytes, by the rules of JSON and not of Python.
+
+    Raises:
+        Problem: It is not JSON, or does not fit the model.
+    """
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
@@ -287,7 +305,7 @@ def _page_address(request: Request, limit: int, offset: int) -> str:
 # Parameters.
 
 
-def _refuse_parameters(request: Request) -> None:
+def refuse_parameters(request: Request) -> None:
     """A parameter that nothing reads is a mistake of the client: say so."""
     _refuse_other_text(request)
     unknown = set(request.query_params) - _declared_parameters(request) if request.query_params else None

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.orm import Mapper, Session
 from sqlalchemy.orm.attributes import instance_dict, set_committed_value
 
-from splice.description import Description, Field
+from splice.description import Description, Field, Relation
 from splice.errors import (
     ForbiddenField,
     Invalid,
@@ -51,6 +51,7 @@ __all__ = [
     "read",
     "remove",
     "replace",
+    "replacement",
     "take_entity",
     "update",
     "write_out",
@@ -188,7 +189,7 @@ def replace(  # a request states two preconditions
         return _put_new(session, subject, key, sent, body, conditional=must_exist)
     _check(subject, entity, allows)
     _refuse_other_identity(subject.description, entity, sent)
-    return _write(session, subject, entity, _replacement(subject.description, sent), body)
+    return _write(session, subject, entity, replacement(subject.description, sent), body)
 
 
 def remove(session: Session, subject: Subject, key: Key, allows: Callable[[str], bool] = any_state) -> None:
@@ -304,7 +305,7 @@ def _put_new(
     _refuse_other_key(identity, sent)
     _check_key(type(body), identity)
     once = {name: value for name, value in sent.items() if subject.description.fields[name].creatable}
-    return _insert(session, subject, _replacement(subject.description, sent) | once | identity, body)
+    return _insert(session, subject, replacement(subject.description, sent) | once | identity, body)
 
 
 def _refuse_other_key(identity: Row, sent: Row) -> None:
@@ -368,7 +369,8 @@ def _refuse_other_identity(description: Description, entity: Any, sent: Row) -> 
             raise ForbiddenField(f"{part.name} cannot be changed", pointer=f"/{part.name}")
 
 
-def _replacement(description: Description, sent: Row) -> dict[str, Any]:
+def replacement(description: Description, sent: Row) -> dict[str, Any]:
+    """What PUT stores: for each field that clients may write what was sent, else its Python default, else None."""
     writable = [part for part in description.fields.values() if part.updatable]
     return {part.name: sent[part.name] if part.name in sent else _python_default(part) for part in writable}
 
@@ -444,7 +446,12 @@ def _refuse_children(session: Session, subject: Subject, entity: Any) -> None:
     for relation in description.keeps:
         values = parent | {name: getattr(entity, name) for name in relation.local}
         if session.execute(children_of(relation, values)).scalar():
-            raise still_referenced(relation.remote[0].table.name, subject.tables)
+            raise still_referenced(_table_name(relation), subject.tables)
+
+
+def _table_name(relation: Relation) -> str:
+    table: Any = relation.remote[0].table
+    return str(table.fullname)
 
 
 def _answer(subject: Subject, key: Key, body: bytes, row: Row) -> RowAnswer:

@@ -16,12 +16,12 @@ from splice.errors import Invalid, Issue, UnknownField
 from splice.issues import first_issue
 from splice.parser import PARAMETERS
 from splice.terms import Condition, Order, Query
-from splice.values import value_type
 
 __all__ = [
     "MAX_LIMIT",
     "MAX_OFFSET",
     "MAX_VALUES",
+    "Adapters",
     "Filter",
     "ReadPlan",
     "Readable",
@@ -66,13 +66,25 @@ class ReadPlan:
     counted: bool
 
 
+class Adapters(dict[str, TypeAdapter[Any]]):
+    """How the text of a query becomes a value of each field; made when the field is first asked for."""
+
+    def __init__(self, types: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.types = types
+
+    def __missing__(self, name: str) -> TypeAdapter[Any]:
+        adapter = self[name] = TypeAdapter(self.types[name])
+        return adapter
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Readable:
     """What may be asked of a model: the fields that can be filtered and sorted, and how text becomes their values."""
 
     description: Description
     fields: Mapping[str, Field]
-    adapters: Mapping[str, TypeAdapter[Any]]
+    adapters: Adapters
     default_limit: int
     max_limit: int
 
@@ -83,9 +95,7 @@ def readable(description: Description, max_limit: int = MAX_LIMIT) -> Readable:
     return Readable(
         description=description,
         fields=MappingProxyType(fields),
-        adapters=MappingProxyType(
-            {name: _text_adapter(description, field) for name, field in fields.items()}
-        ),
+        adapters=Adapters({name: description.types[name].query for name in fields}),
         default_limit=min(_DEFAULT_LIMIT, max_limit),
         max_limit=max_limit,
     )
@@ -123,11 +133,6 @@ def _refusal(issues: Sequence[Issue]) -> Invalid:
 
 def _comparable(field: Field) -> bool:
     return not isinstance(field.stored_type, sa.JSON | sa.ARRAY)
-
-
-def _text_adapter(description: Description, field: Field) -> TypeAdapter[Any]:
-    types = value_type(field.type, field.annotation, f"{description.name}.{field.name}")
-    return TypeAdapter(types.query)
 
 
 def _bounds(query: Query, model: Readable) -> Iterator[Issue]:

@@ -32,12 +32,11 @@ from splice.operations import RowAnswer, Subject
 from splice.plan import MAX_LIMIT, plan_read, readable
 from splice.problems import responses
 from splice.routes import ResourceRoute, settled
-from splice.schemas import column_limits, derive, row_serializer
-from splice.shapes import EntityShape, RowShape, Shape
+from splice.schemas import Schemas, column_limits, row_serializer
+from splice.shapes import EntityShape, RowShape
 from splice.terms import Query
-from splice.values import value_type
 
-__all__ = ["MAX_BODY_BYTES", "Resource"]
+__all__ = ["MAX_BODY_BYTES", "Generated", "Resource", "generated_by"]
 
 _M = TypeVar("_M")
 _HookT = TypeVar("_HookT", bound=Callable[..., Any])
@@ -48,6 +47,9 @@ MAX_BODY_BYTES: Final = 1_048_576
 
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_GENERATED: Final = "splice_generated"
+"""The attribute of a generated endpoint that says what it does."""
+
 _UNREAD: Final = WrapValidator(lambda value, _handler: value)
 """FastAPI documents the body by its model, but the handler parses it: once, from the bytes, strictly."""
 
@@ -61,6 +63,25 @@ _METHODS: Final[Mapping[Verb, tuple[str, ...]]] = MappingProxyType(
         "delete": ("DELETE",),
     }
 )
+
+_BODIES: Final[Mapping[Verb, str]] = MappingProxyType(
+    {"create": "Create", "replace": "Replace", "update": "Update"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a generated route does; `db` is None where the session comes from a dependency of the user's own."""
+
+    verb: Verb
+    service: Service
+    db: Database[Any] | None
+
+
+def generated_by(endpoint: object) -> Generated | None:
+    """What stands behind the endpoint of a generated route; None for one of the user's own."""
+    found: Generated | None = getattr(endpoint, _GENERATED, None)
+    return found
 
 
 class _GeneratedRoute(ResourceRoute):
@@ -108,11 +129,7 @@ class Resource(APIRouter, Generic[_M]):
         self.model = model
         self.description: Description = describe(model, marks)
         check_storage(self.description, db)
-        schemas = derive(self.description)
-        self.Read: type[BaseModel] = read or schemas.Read
-        self.Create: type[BaseModel] = create or schemas.Create
-        self.Update: type[BaseModel] = update or schemas.Update
-        self.Replace: type[BaseModel] = schemas.Replace
+        self._schemas = Schemas(self.description, read=read, create=create, update=update)
         self._db = db
         self._session = _session_dependency(model, db, session)
         self._verbs = _checked_verbs(only, own_update=update is not None)
@@ -122,9 +139,7 @@ class Resource(APIRouter, Generic[_M]):
         self._service = Service(
             subject=self._subject,
             readable=readable(self.description, max_limit),
-            create=self.Create,
-            update=self.Update,
-            replace=self.Replace,
+            schemas=self._schemas,
             commits=db is None and commit,
         )
         options.setdefault("prefix", f"/{self.description.table}")
@@ -137,6 +152,26 @@ class Resource(APIRouter, Generic[_M]):
         self.query: Any = Depends(self._query)
         self.routes: list[BaseRoute] = _OwnFirst(self.routes)
         self._generate()
+
+    @property
+    def Read(self) -> type[BaseModel]:  # noqa: N802  # a class
+        """The Pydantic model of answers."""
+        return self._schemas.Read
+
+    @property
+    def Create(self) -> type[BaseModel]:  # noqa: N802  # a class
+        """The Pydantic model of POST."""
+        return self._schemas.Create
+
+    @property
+    def Update(self) -> type[BaseModel]:  # noqa: N802  # a class
+        """The Pydantic model of PATCH."""
+        return self._schemas.Update
+
+    @property
+    def Replace(self) -> type[BaseModel]:  # noqa: N802  # a class
+        """The Pydantic model of PUT."""
+        return self._schemas.Replace
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Declare a route of your own; it comes before the generated ones, and replaces those of its shape.
@@ -270,7 +305,7 @@ class Resource(APIRouter, Generic[_M]):
         for verb in self._verbs:
             path, methods = self._path(verb), _METHODS[verb]
             endpoint = self._endpoint(verb, path)
-            options = documentation(self._service, verb, self.Read)
+            options = documentation(self._service, verb)
             self._add_generated(path, endpoint, methods[0], **options)
             for method in methods[1:]:
                 self._add_generated(path, endpoint, method, include_in_schema=False)
@@ -299,7 +334,8 @@ class Resource(APIRouter, Generic[_M]):
             answer.headers.raw.extend(_response.headers.raw)
             return answer
 
-        body = {"create": self.Create, "update": self.Update, "replace": self.Replace}.get(verb)
+        setattr(endpoint, _GENERATED, Generated(verb, self._service, self._db))
+        body = getattr(self._schemas, _BODIES[verb]) if verb in _BODIES else None
         parameters = [
             _keyword("_request", Request),
             _keyword("_response", Response),
@@ -342,9 +378,8 @@ def _keyword(name: str, annotation: Any) -> inspect.Parameter:
 def _key_parameters(description: Description, fields: Sequence[Field]) -> Iterator[inspect.Parameter]:
     """The parts of a key, numbered: a field may be called `class`, which no parameter of a function can."""
     for number, field in enumerate(fields):
-        types = value_type(field.type, field.annotation, f"{description.name}.{field.name}")
         path = Path(alias=_path_name(number, field), description=field.doc)
-        yield _keyword(f"_key_{number}", Annotated[types.query, path])
+        yield _keyword(f"_key_{number}", Annotated[description.types[field.name].query, path])
 
 
 def _path_name(number: int, field: Field) -> str:
@@ -388,22 +423,19 @@ class _Own:
 def _subject(description: Description, db: Database | None, hooks: Hooks, own: _Own) -> Subject:
     if db is not None:
         db.register(description)
+    serializer = row_serializer(description)
     return Subject(
         description=description,
-        shape=_shape(description, own.read),
-        state=row_serializer(description),
+        shape=RowShape(serializer) if own.read is None else EntityShape.of(own.read, description),
+        state=serializer,
         hooks=hooks,
         # Of several resources on one table, each names only what it shows itself.
         tables=ChainMap(
-            {description.table: description}, {} if db is None else cast("dict[str, Any]", db.tables)
+            {description.qualified: description}, {} if db is None else cast("dict[str, Any]", db.tables)
         ),
         generated_create=own.create is None,
         limits=column_limits(description) if own.create or own.update else {},
     )
-
-
-def _shape(description: Description, read: type[BaseModel] | None) -> Shape:
-    return RowShape(row_serializer(description)) if read is None else EntityShape.of(read, description)
 
 
 def _bridged(hook: Callable[..., Any]) -> Hook:

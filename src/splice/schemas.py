@@ -7,8 +7,8 @@ by accident) and what PUT takes (visible read-only fields are accepted and ignor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import cached_property
 from types import GenericAlias, MappingProxyType
 from typing import Any, Generic, NotRequired, TypeAlias, TypeVar
 
@@ -17,7 +17,7 @@ from pydantic import Field as Described
 from typing_extensions import TypedDict
 
 from splice.description import Description, Field
-from splice.values import ValueType, value_type
+from splice.values import ValueType
 
 __all__ = [
     "Page",
@@ -25,7 +25,6 @@ __all__ = [
     "Schemas",
     "changes",
     "column_limits",
-    "derive",
     "new_values",
     "row_serializer",
 ]
@@ -33,6 +32,7 @@ __all__ = [
 _T = TypeVar("_T")
 _Row: TypeAlias = Mapping[str, Any]
 _Definition: TypeAlias = tuple[Any, Any]
+_Fields: TypeAlias = Callable[[Description], dict[str, _Definition]]
 
 
 class Page(BaseModel, Generic[_T]):
@@ -44,59 +44,82 @@ class Page(BaseModel, Generic[_T]):
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Schemas:
-    """The models of one resource: `Read` for answers, `Create` for POST, `Update` for PATCH, `Replace` for PUT."""
+    """The models of one resource, each made when it is first asked for; the user's own come first.
 
-    Read: type[BaseModel]
-    Create: type[BaseModel]
-    Update: type[BaseModel]
-    Replace: type[BaseModel]
+    `Read` is for answers, `Create` for POST, `Update` for PATCH, `Replace` for PUT. A service of many tables that only
+    reads makes one of the four.
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        *,
+        read: type[BaseModel] | None = None,
+        create: type[BaseModel] | None = None,
+        update: type[BaseModel] | None = None,
+    ) -> None:
+        self._description = description
+        self._own = MappingProxyType({"Read": read, "Create": create, "Update": update})
+
+    @cached_property
+    def Read(self) -> type[BaseModel]:  # noqa: N802  # a class
+        shown = {
+            field.name: _shown(field, self._description.types[field.name])
+            for field in self._description.readable
+        }
+        return self._own["Read"] or _model(self._description, "Read", _read_config(), shown)
+
+    @cached_property
+    def Create(self) -> type[BaseModel]:  # noqa: N802  # a class
+        return self._own["Create"] or self._strict("Create", _creatable)
+
+    @cached_property
+    def Update(self) -> type[BaseModel]:  # noqa: N802  # a class
+        return self._own["Update"] or self._strict("Update", _updatable)
+
+    @cached_property
+    def Replace(self) -> type[BaseModel]:  # noqa: N802  # a class
+        return self._strict("Replace", _replaceable)
+
+    def _strict(self, role: str, fields: _Fields) -> type[BaseModel]:
+        return _model(self._description, role, _strict_config(), fields(self._description))
 
 
 class RowSerializer:
     """Rows → JSON, without a model instance a row; exactly Pydantic's format."""
 
     def __init__(self, types: Mapping[str, Any]) -> None:
+        self._types = types
+
+    @cached_property
+    def _row_type(self) -> Any:
         # A checker wants a literal dictionary here; these are known at start only.
         typed_dict: Any = TypedDict
-        row = typed_dict("row", dict(types))
-        page = typed_dict("page", {"items": GenericAlias(list, row), "total": NotRequired[int]})
-        self._row = TypeAdapter(row).serializer
-        self._page = TypeAdapter(page).serializer
+        return typed_dict("row", dict(self._types))
+
+    @cached_property
+    def _row(self) -> Any:
+        return TypeAdapter(self._row_type).serializer
+
+    @cached_property
+    def _page(self) -> Any:
+        typed_dict: Any = TypedDict
+        page = typed_dict("page", {"items": GenericAlias(list, self._row_type), "total": NotRequired[int]})
+        return TypeAdapter(page).serializer
 
     def row(self, row: _Row) -> bytes:
-        return self._row.to_json(row, warnings="none")
+        written: bytes = self._row.to_json(row, warnings="none")
+        return written
 
     def page(self, rows: Sequence[_Row], total: int | None = None) -> bytes:
         page: dict[str, Any] = {"items": rows} if total is None else {"items": rows, "total": total}
-        return self._page.to_json(page, warnings="none")
+        written: bytes = self._page.to_json(page, warnings="none")
+        return written
 
     def digest(self, row: _Row) -> str:
         """A hash over every field: rows with one digest hold the same."""
         return hashlib.blake2b(self.row(row), digest_size=16).hexdigest()
-
-
-def derive(description: Description) -> Schemas:
-    """The four models of a described class.
-
-    Raises:
-        SetupError: A column that clients may see or write has a type that cannot be mapped.
-    """
-    types = {
-        field.name: _type_of(description, field) for field in description.fields.values() if _visible(field)
-    }
-    return Schemas(
-        Read=_model(
-            description,
-            "Read",
-            _read_config(),
-            {f.name: _shown(f, types[f.name]) for f in description.readable},
-        ),
-        Create=_model(description, "Create", _strict_config(), _creatable(description, types)),
-        Update=_model(description, "Update", _strict_config(), _updatable(description, types)),
-        Replace=_model(description, "Replace", _strict_config(), _replaceable(description, types)),
-    )
 
 
 def row_serializer(description: Description) -> RowSerializer:
@@ -107,7 +130,7 @@ def row_serializer(description: Description) -> RowSerializer:
 def column_limits(description: Description) -> Mapping[str, TypeAdapter[Any]]:
     """What each column that clients may write can hold, for values that a model of the user's own let through."""
     writable = [field for field in description.fields.values() if field.creatable or field.updatable]
-    types = {field.name: _nullable(field, _type_of(description, field).write) for field in writable}
+    types = {field.name: _nullable(field, description.types[field.name].write) for field in writable}
     return MappingProxyType({name: TypeAdapter(annotation) for name, annotation in types.items()})
 
 
@@ -133,15 +156,7 @@ def _by_alias(body: BaseModel, names: Any) -> dict[str, Any]:
 
 
 def _read_types(description: Description, fields: Sequence[Field]) -> dict[str, Any]:
-    return {field.name: _nullable(field, _type_of(description, field).read) for field in fields}
-
-
-def _visible(field: Field) -> bool:
-    return field.readable or field.creatable or field.updatable
-
-
-def _type_of(description: Description, field: Field) -> ValueType:
-    return value_type(field.type, field.annotation, f"{description.name}.{field.name}")
+    return {field.name: _nullable(field, description.types[field.name].read) for field in fields}
 
 
 def _strict_config() -> ConfigDict:
@@ -197,7 +212,8 @@ def _shown(field: Field, types: ValueType) -> _Definition:
     return _nullable(field, types.read), _info(field)
 
 
-def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, _Definition]:
+def _creatable(description: Description) -> dict[str, _Definition]:
+    types = description.types
     return {
         field.name: _required(field, types) if field.required else _optional(field, types)
         for field in description.fields.values()
@@ -205,16 +221,16 @@ def _creatable(description: Description, types: Mapping[str, ValueType]) -> dict
     }
 
 
-def _updatable(description: Description, types: Mapping[str, ValueType]) -> dict[str, _Definition]:
+def _updatable(description: Description) -> dict[str, _Definition]:
     return {
-        field.name: _maybe_absent(field, types) for field in description.fields.values() if field.updatable
+        field.name: _maybe_absent(field, description.types)
+        for field in description.fields.values()
+        if field.updatable
     }
 
 
-def _replaceable(description: Description, types: Mapping[str, ValueType]) -> dict[str, _Definition]:
-    return {
-        field.name: _replacement(field, types) for field in description.fields.values() if _visible(field)
-    }
+def _replaceable(description: Description) -> dict[str, _Definition]:
+    return {field.name: _replacement(field, description.types) for field in description.visible}
 
 
 def _replacement(field: Field, types: Mapping[str, ValueType]) -> _Definition:

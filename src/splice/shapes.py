@@ -32,7 +32,7 @@ class PageAnswer:
 
 
 class Shape(Protocol):
-    """How rows are read and written as JSON.
+    """How rows are read, by which statements, and written as JSON.
 
     `relations` are shown with each row, and `options` load them. `covered` tells whether all that is shown is a column
     of the row: only then do equal entity tags mean equal answers.
@@ -46,6 +46,10 @@ class Shape(Protocol):
 
     @property
     def options(self) -> Sequence[_AbstractLoad]: ...
+
+    def select_one(self, description: Description, key: Key, dialect: str) -> sa.Select[Any]: ...
+
+    def select_page(self, plan: ReadPlan, dialect: str) -> sa.Select[Any]: ...
 
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None: ...
 
@@ -61,8 +65,14 @@ class RowShape:
     relations: tuple[str, ...] = ()
     options: tuple[_AbstractLoad, ...] = ()
 
+    def select_one(self, description: Description, key: Key, dialect: str) -> sa.Select[Any]:
+        return select_row(description, key, dialect)
+
+    def select_page(self, plan: ReadPlan, dialect: str) -> sa.Select[Any]:
+        return select_rows(plan, dialect)
+
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
-        statement = select_row(description, key, dialect_of(session, description.model))
+        statement = self.select_one(description, key, dialect_of(session, description.model))
         found = session.execute(statement).one_or_none()
         if found is None:
             return None
@@ -71,7 +81,7 @@ class RowShape:
 
     def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
         names = _names(plan.description)
-        found = session.execute(select_rows(plan, dialect_of(session, plan.description.model))).all()
+        found = session.execute(self.select_page(plan, dialect_of(session, plan.description.model))).all()
         rows = [dict(zip(names, row, strict=True)) for row in found[: plan.limit]]
         return PageAnswer(self.serializer.page(rows, total), len(found) > plan.limit)
 
@@ -95,14 +105,20 @@ class EntityShape:
             options=tuple(_loading(shown, description.model, ())),
         )
 
+    def select_one(self, description: Description, key: Key, dialect: str) -> sa.Select[Any]:
+        return reselect_entity(description, key, dialect).options(undefer("*"), *self.options)
+
+    def select_page(self, plan: ReadPlan, dialect: str) -> sa.Select[Any]:
+        return select_entities(plan, dialect).options(*self.options)
+
     def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
-        statement = reselect_entity(description, key, dialect_of(session, description.model))
+        statement = self.select_one(description, key, dialect_of(session, description.model))
         # Unique: a relation may be declared to be joined, and gives a row for each of its own.
-        entity = session.execute(statement.options(undefer("*"), *self.options)).unique().scalar_one_or_none()
+        entity = session.execute(statement).unique().scalar_one_or_none()
         return None if entity is None else (self._json(entity), row_of(description, entity))
 
     def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
-        statement = select_entities(plan, dialect_of(session, plan.description.model)).options(*self.options)
+        statement = self.select_page(plan, dialect_of(session, plan.description.model))
         entities = session.execute(statement).unique().scalars().all()
         items = b",".join(self._json(entity) for entity in entities[: plan.limit])
         count = b"" if total is None else b',"total":%d' % total

@@ -1,0 +1,120 @@
+"""What an env.py needs: a connection, the options of `context.configure`, and a transaction that keeps references whole.
+
+`env.py` beside this file runs wherever a project has none of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic.config import Config
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from splice.conventions import named
+from splice.engines import EngineSettings, make_engine, read_url
+from splice.errors import SetupError
+from splice.migrations.autogenerate import complete, include_name, include_object, render_item
+from splice.migrations.comparison import is_other_default, is_other_type
+from splice.migrations.connections import prepared
+from splice.migrations.settings import Settings, bind_of, find_settings, metadata_of
+
+__all__ = ["FOLDER", "options", "run", "transaction"]
+
+FOLDER: Final = Path(__file__).parent
+"""Where env.py and script.py.mako lie."""
+
+
+def run(config: Config, migrate: Callable[[Connection], None]) -> None:
+    """Call a function with the connection of the command; where Alembic's own program runs, with one of the settings."""
+    given = config.attributes.get("connection")
+    if given is not None:
+        migrate(given)
+        return
+    bind = bind_of(_settings(config))
+    if bind is None:
+        raise SetupError("no database is known; give its URL in DATABASE_URL")
+    engine = make_engine(read_url(bind), EngineSettings()) if isinstance(bind, str) else bind
+    if isinstance(engine, AsyncEngine):
+        asyncio.run(_migrate_async(engine, migrate))
+        return
+    with engine.connect() as connection, prepared(connection):
+        migrate(connection)
+
+
+def options(config: Config, connection: Connection) -> dict[str, Any]:
+    """What `context.configure` is given besides the connection."""
+    tables = _tables(config)
+    return {
+        "target_metadata": tables,
+        "transactional_ddl": True if connection.dialect.name == "sqlite" else None,
+        # A revision made on one database shall run on SQLite too, which has no ALTER for most changes.
+        "render_as_batch": True,
+        "include_schemas": any(table.schema for metadata in tables for table in metadata.tables.values()),
+        "include_name": include_name(tables),
+        "include_object": include_object,
+        "compare_type": is_other_type,
+        "compare_server_default": is_other_default,
+        "autogenerate_plugins": ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
+        "render_item": render_item,
+        "process_revision_directives": complete,
+        "user_module_prefix": None,
+        "literal_binds": True,
+        **config.attributes.get("options", {}),
+    }
+
+
+@contextmanager
+def transaction(connection: Connection, context: Any) -> Iterator[None]:
+    """Alembic's transaction around all revisions; on SQLite it ends only if references are as whole as before.
+
+    There, a table that is changed is made anew and the old one dropped, for which foreign keys are switched off.
+
+    Raises:
+        SetupError: Rows would refer to nothing.
+    """
+    with context.begin_transaction():
+        before = _broken_references(connection)
+        yield
+        broken = _broken_references(connection) - before
+        if broken:
+            found = ", ".join(f"{count} of {table}" for table, count in sorted(broken.items()))
+            raise SetupError(f"rows would refer to rows that do not exist ({found})")
+
+
+def _broken_references(connection: Connection) -> Counter[str]:
+    """How many rows of each table refer to nothing; looked for on SQLite alone."""
+    if connection.dialect.name != "sqlite" or not isinstance(connection, Connection):
+        return Counter()
+    return Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
+
+
+def _tables(config: Config) -> list[sa.MetaData]:
+    given = config.attributes.get("metadata")
+    found = metadata_of(_settings(config)) if given is None else given
+    return [named(metadata) for metadata in found]
+
+
+def _settings(config: Config) -> Settings:
+    """Those of the command, or of the folder of Alembic's own settings."""
+    known: Settings | None = config.attributes.get("settings")
+    file = config.config_file_name or config.toml_file_name
+    return known or find_settings(None if file is None else Path(file).parent)
+
+
+async def _migrate_async(engine: AsyncEngine, migrate: Callable[[Connection], None]) -> None:
+    def prepare(connection: Connection) -> None:
+        with prepared(connection):
+            migrate(connection)
+
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(prepare)
+    finally:
+        await engine.dispose()
