@@ -94,9 +94,8 @@ MARIADB = "mariadb+asyncmy://nobody@127.0.0.1:1/none"
 def amounts(type_: type[Any]) -> Description:
     """A model with a column of this type."""
     columns = {"id": mapped_column(sa.Integer, primary_key=True), "amount": mapped_column(type_)}
-    return describe(
-        type(f"Of{type_.__name__}", (Base,), {"__tablename__": f"of_{type_.__name__}", **columns})
-    )
+    stated = {"__tablename__": f"of_{type_.__name__}", "__annotations__": {"amount": Mapped[Decimal]}}
+    return describe(type(f"Of{type_.__name__}", (Base,), {**stated, **columns}))
 
 
 @pytest.mark.parametrize(
