@@ -139,7 +139,7 @@ def install(pair: Pair, python: str) -> None:
     constraints.write_text("\n".join(constraints_of(pair)), encoding="utf-8")
     pip = [pair.folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-c", constraints, "--upgrade", "pip"], check=True, cwd=ROOT)
-    splice = ["-e", ".[postgresql,mariadb]", "--group", "test"]
+    splice = ["-e", ".[postgresql,mariadb,standard,testing]", "--group", "test"]
     subprocess.run(
         [*pip, "-c", constraints, "--build-constraint", constraints, *splice], check=True, cwd=ROOT
     )

@@ -10,7 +10,7 @@ pycon    Prompts and answers, checked by doctest.
 console  A line `$ command` is run by bash; `export` and `cd` stay for the page. The lines below it, if any, are
          what it prints: `…` stands for any text, on a line of its own for any lines. A command without them may print
          anything, but has to succeed. `sh` is the same.
-         A command that ends with ` &` or starts a server (`uvicorn …`, `python -m examples.…`) runs in the
+         A command that ends with ` &` or starts a server (`uvicorn …`, `splice serve …`, `python -m examples.…`) runs in the
          background until the next one or the end of the page; the port 8000 of the text is a free port in truth.
          `make …`, `pip …`, `git clone …` and the like are not run, but looked up: the target, the extra.
 json     Has to be JSON; `…` may stand for a value, or for what is left out.
@@ -44,8 +44,9 @@ __all__ = ["Reader", "WrongPage"]
 
 ROOT = Path(__file__).parents[2]
 SHOWN = {"text", "http", "sql", "powershell", "bat", "yaml", "ini", "dockerfile", "diff", "mermaid", "html"}
-SERVERS = re.compile(r"(uvicorn|python -m examples\.)")
+SERVERS = re.compile(r"(uvicorn|python -m examples\.|splice serve (?!.*--(?:print|output)))")
 LOOKED_UP = re.compile(r"(make|pip|python -m pip|python3? -m venv|uv|git clone|source|\.venv/bin/pip)\b")
+ANY_LINES = r"(?:[^\n]*\n)*"
 PORT = "8000"
 START_SECONDS = 30
 SHELL = """
@@ -101,7 +102,7 @@ class Reader:
     def _python(self, block: Block) -> None:
         if block.continued and self.program:
             self._write(
-                str(self.program), (self.folder / self.program).read_text("utf-8") + "\n" + block.text
+                str(self.program), (self._here() / self.program).read_text("utf-8") + "\n" + block.text
             )
         else:
             self.program = Path(block.title or f"block_{block.line}.py")
@@ -110,9 +111,14 @@ class Reader:
             self._succeed(f"python {self.program}")
 
     def _write(self, name: str, text: str) -> None:
-        path = self.folder / name
+        path = self._here() / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+    def _here(self) -> Path:
+        """The folder that the shell of the page has gone to."""
+        gone_to = self.state / "folder"
+        return Path(gone_to.read_text("utf-8").strip()) if gone_to.exists() else self.folder
 
     def _console(self, block: Block) -> None:
         for command in commands(block):
@@ -156,7 +162,7 @@ class Reader:
         """Start a server and wait until it answers."""
         self.stop()
         # exec: what is ended later is the server itself, not a shell around it.
-        text = SHELL.replace("{command}", f"exec {command.rstrip(' &').replace(PORT, str(self.port))}")
+        text = SHELL.replace("{command}", f"exec {self._at_port(command.rstrip(' &'))}")
         log = self.state / "server.log"
         with log.open("wb") as output:
             server = subprocess.Popen(
@@ -171,6 +177,12 @@ class Reader:
         if not answers(server, self.port):
             message = f"$ {command}\ndoes not serve:\n{log.read_text('utf-8')}"
             raise WrongPage(message)
+
+    def _at_port(self, command: str) -> str:
+        """The same command at the port of this page; uvicorn and the examples read theirs from the environment."""
+        if command.startswith("splice serve") and "--port" not in command:
+            command = f"{command} --port {PORT}"
+        return command.replace(PORT, str(self.port))
 
     def stop(self) -> None:
         """End the servers that the page has started."""
@@ -226,8 +238,9 @@ def tidy(printed: str) -> str:
 
 def pattern(expected: str) -> re.Pattern[str]:
     """The texts that an expected output allows."""
-    lines = [".*" if line.strip() == "…" else wildcard(line) for line in tidy(expected).split("\n")]
-    return re.compile("\n".join(lines).replace("\n.*\n", "\n(?:.*\n)*"), re.DOTALL)
+    *lines, last = tidy(expected).split("\n")
+    upper = "".join(ANY_LINES if line == "…" else f"{wildcard(line)}\n" for line in lines)
+    return re.compile(upper + (r"[\s\S]*" if last == "…" else wildcard(last)))
 
 
 def wildcard(line: str) -> str:
