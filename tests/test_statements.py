@@ -75,7 +75,7 @@ def test_text_is_compared_exactly_on_mariadb():
     """There 'ada' equals 'ÁDA ': the first half uses the index, the second is exact."""
     text = sql(select_rows(plan([("isbn", "x")]), "mariadb"), "mariadb")
 
-    assert "books.isbn = 'x' AND (books.isbn COLLATE utf8mb4_nopad_bin) = 'x'" in text
+    assert "books.isbn = 'x' AND books.isbn = ('x' COLLATE utf8mb4_nopad_bin)" in text
     assert "COLLATE" not in sql(select_rows(plan([("isbn", "x")]), "sqlite"))
     assert "COLLATE" not in sql(select_rows(plan([("year", "1")]), "mariadb"), "mariadb")
 

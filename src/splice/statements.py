@@ -107,8 +107,11 @@ def _equals(description: Description, field: Field, value: Any, dialect: str) ->
     equal: ColumnElement[bool] = column == value
     collation = dict(_BINARY_COLLATIONS).get(dialect)
     is_text = isinstance(field.stored_type, sa.String) and not isinstance(field.stored_type, sa.Enum)
-    # The first half is served by the index, the second makes it exact.
-    return sa.and_(equal, sa.collate(column, collation) == value) if collation and is_text else equal
+    if not (collation and is_text):
+        return equal
+    # The first half is served by the index, the second makes it exact. The value is collated, not the column, which may
+    # be of another character set than the collation.
+    return sa.and_(equal, column == sa.collate(sa.literal(value, column.type), collation))
 
 
 def _order(description: Description, sort: Sort, dialect: str) -> list[ColumnElement[Any]]:
