@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from splice import Database
@@ -97,14 +97,20 @@ async def test_a_unit_inside_a_unit_does_not_wait_for_itself(db, connection):
         assert await db.run(count) == 1
 
 
-async def test_a_sessionmaker_of_the_users_own_follows(tmp_path):
+@pytest.fixture
+async def sessions(tmp_path: Path) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """A sessionmaker of the user's own."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/own.db")
+    yield async_sessionmaker(engine, expire_on_commit=False)
+    await engine.dispose()
+
+
+async def test_a_sessionmaker_of_the_users_own_follows_to_a_connection(sessions):
     """Routes that call it by themselves work on the same connection, and on their engine again afterwards."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/app.db")
-    sessions = async_sessionmaker(engine, expire_on_commit=False)
     db: Database[Any] = Database(sessions, create=Base.metadata)
     await db.start()
 
-    async with engine.connect() as connection:
+    async with sessions.kw["bind"].connect() as connection:
         # The driver begins nothing before a SAVEPOINT, on an engine that splice has not made.
         await connection.exec_driver_sql("BEGIN")
         with db.rebound(connection):
@@ -115,7 +121,20 @@ async def test_a_sessionmaker_of_the_users_own_follows(tmp_path):
 
     async with sessions() as session:
         assert (inside, await session.run_sync(count)) == (1, 0)
-    await engine.dispose()
+
+
+async def test_a_sessionmaker_of_the_users_own_follows_to_a_url(db, sessions):
+    """The engine of that URL is closed with the Database."""
+    own: Database[Any] = Database(sessions, create=Base.metadata)
+    await own.start()
+
+    with own.rebound(db.url):
+        async with sessions.begin() as session:
+            await session.run_sync(add)
+        inside = await own.run(count)
+        await own.close()
+
+    assert (inside, await own.run(count), await db.run(count)) == (1, 0, 1)
 
 
 @pytest.mark.parametrize("mode", ["check", "upgrade"])

@@ -26,7 +26,7 @@ from splice.engines import (
 )
 from splice.errors import SetupError
 
-__all__ = ["AnyConnection", "AnySession", "Bind", "Opened", "Source", "on_connection", "source_of"]
+__all__ = ["AnyConnection", "AnySession", "Bind", "Opened", "Source", "elsewhere", "source_of"]
 
 AnySession: TypeAlias = AsyncSession | Session
 AnyConnection: TypeAlias = AsyncConnection | Connection
@@ -89,16 +89,32 @@ def source_of(bind: Bind, settings: EngineSettings) -> Source:
 
 
 @contextmanager
-def on_connection(source: Source, connection: AnyConnection) -> Iterator[Source]:
-    """The same database on one connection, until the end of the block: each session's transaction is a savepoint.
+def elsewhere(source: Source, bind: Bind | AnyConnection, settings: EngineSettings) -> Iterator[Source]:
+    """Where the sessions of a source come from until the end of the block.
 
-    A sessionmaker of the user's own is the one used, and works on that connection too wherever else it is called.
+    On a connection each session's transaction is a savepoint. A sessionmaker of the user's own goes along, and works
+    there too wherever else it is called.
     """
-    maker: Any = source.maker or _sessions(connection)
+    if isinstance(bind, AsyncConnection | Connection):
+        with _moved(
+            source.maker or _sessions(bind), bind=bind, join_transaction_mode="create_savepoint"
+        ) as maker:
+            yield _source_of_maker(maker)
+    elif source.maker is not None and isinstance(bind, str | URL | Engine | AsyncEngine):
+        made = isinstance(bind, str | URL)
+        engine = make_engine(read_url(bind), settings) if isinstance(bind, str | URL) else bind
+        with _moved(source.maker, bind=engine) as maker:
+            yield replace(_source_of_maker(maker), owned=made)
+    else:
+        yield source_of(bind, settings)
+
+
+@contextmanager
+def _moved(maker: Any, **options: Any) -> Iterator[_Maker]:
     kept = dict(maker.kw)
-    maker.configure(bind=connection, join_transaction_mode="create_savepoint")
+    maker.configure(**options)
     try:
-        yield _source_of_maker(maker)
+        yield maker
     finally:
         maker.kw.clear()
         maker.kw.update(kept)

@@ -15,7 +15,7 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
@@ -26,9 +26,8 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 from fastapi import Depends, params
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_session,
@@ -40,7 +39,7 @@ from sqlalchemy.util import await_only
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from splice.binds import AnyConnection, AnySession, Bind, Opened, Source, on_connection, source_of
+from splice.binds import AnyConnection, AnySession, Bind, Opened, Source, elsewhere, source_of
 from splice.creation import create_tables
 from splice.description import Description
 from splice.drivers import classify
@@ -248,8 +247,9 @@ class Database(Generic[_S]):
     def rebound(self, bind: Bind | AnyConnection) -> Iterator[None]:
         """Work on another database until the end of the block, for tests; its tables have to be there.
 
-        Everything that holds this object, an application and its Resources, follows. On one connection each unit is a
-        savepoint of the transaction that is open there, and they run one after the other.
+        Everything that holds this object, an application and its Resources, follows, and so does a sessionmaker that it
+        was given. On one connection each unit is a savepoint of the transaction that is open there, and they run one
+        after the other.
         """
         with self._core.rebound(bind):
             yield
@@ -389,8 +389,8 @@ class _Core:
     """What a database and its units share: the engine of this process, the gate, and how a unit ends."""
 
     def __init__(self, source: Source, settings: EngineSettings, tables: _Tables) -> None:
-        self.source = source
-        self.settings = settings
+        self.source: Source = source
+        self.settings: EngineSettings = settings
         self.tables: dict[str, Description] = {}
         self.current: ContextVar[_Joinable | None] = ContextVar("splice_unit", default=None)
         self._tables = tables
@@ -418,12 +418,8 @@ class _Core:
     @contextmanager
     def rebound(self, bind: Bind | AnyConnection) -> Iterator[None]:
         kept = self.source, self._tables, self._opened, self._gates
-        with ExitStack() as stack:
-            if isinstance(bind, AsyncConnection | Connection):
-                self.source = stack.enter_context(on_connection(self.source, bind))
-            else:
-                self.source = source_of(bind, self.settings)
-            self._tables = _Tables()
+        with elsewhere(self.source, bind, self.settings) as source:
+            self.source, self._tables = source, _Tables()
             self._opened, self._gates = {}, WeakKeyDictionary()
             try:
                 yield

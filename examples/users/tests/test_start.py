@@ -3,13 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 
-import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from examples.users.models import Base, Post, User
+from examples.users.models import Post, User
 from examples.users.seed import USERS, fill
 from splice import Database
 
@@ -25,20 +23,14 @@ def start(database_url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", START], env=os.environ | {"DATABASE_URL": database_url})
 
 
-@pytest.fixture
-def db(new_database: Callable[[str], str]) -> Database:
-    return Database(new_database("aiosqlite"), create=Base.metadata)
-
-
-async def test_people_are_stored_once(db: Database) -> None:
+async def test_people_are_stored_once(async_database: Database) -> None:
     """The second start finds the people of the first, and those who have come since."""
-    assert await fill(db) is True
-    first = await db.run(count)
+    assert await fill(async_database) is True
+    first = await async_database.run(count)
 
-    assert await fill(db) is False
-    assert await db.run(count) == first
+    assert await fill(async_database) is False
+    assert await async_database.run(count) == first
     assert first[0] == USERS
-    await db.close()
 
 
 async def test_several_processes_may_start_at_once(database_url: str) -> None:
