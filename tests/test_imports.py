@@ -16,18 +16,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The lowest layer first. A module imports from lower layers only, never from its own.
 LAYERS = (
-    {"terms", "errors", "marks"},
-    {"parser", "values", "drivers", "issues", "locks", "conventions"},
+    {"terms", "errors", "marks", "english"},
+    {"parser", "values", "drivers", "issues", "locks", "conventions", "programs", "names", "types"},
     {"description"},
     {"plan", "schemas"},
-    {"statements", "faults", "engines", "creation", "hooks"},
-    {"binds", "shapes", "migrations"},
+    {"statements", "faults", "engines", "creation", "hooks", "reflection"},
+    {"binds", "shapes", "migrations", "sources"},
     {"operations", "problems", "database"},
     {"handlers", "routes", "checks", "answers", "reports"},
     {"openapi", "guard", "pages"},
     {"admin", "application", "router", "testing"},
+    {"explain"},
     {"cli"},
-    {"__init__"},
+    {"__init__", "__main__"},
 )
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 

@@ -441,6 +441,7 @@ def _subject(description: Description, db: Database | None, hooks: Hooks, own: _
 def _bridged(hook: Callable[..., Any]) -> Hook:
     """The hook as synchronous code calls it, whichever kind it is."""
 
+    @functools.wraps(hook)
     def bridged(session: Session, *arguments: Any) -> None:
         call_hook(session, hook, *arguments)
 

@@ -1,0 +1,40 @@
+"""The command `splice`: serve, look into and migrate what a project has."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["main"]
+
+_NEEDED: Final = ("typer", "rich", "inflect")
+_DEBUG: Final = "--debug"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with the arguments of the process, or with these, and return its exit code.
+
+    An error is one sentence on stderr; `--debug`, anywhere, or SPLICE_DEBUG=1 shows the traceback in its place.
+    """
+    missing = [name for name in _NEEDED if not _is_installed(name)]
+    if missing:
+        sys.stderr.write(
+            f'error: the command splice needs {", ".join(missing)}; run: pip install "splice[cli]"\n'
+        )
+        return 1
+    # Only now: these need what may be missing.
+    from splice.cli.commands import run
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = _DEBUG in given or os.environ.get("SPLICE_DEBUG", "0") not in {"", "0"}
+    return run([argument for argument in given if argument != _DEBUG], debug=debug)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False

@@ -1,0 +1,92 @@
+"""A look into a database before it is served: connected once, read only, closed again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import NullPool
+
+from splice.cli.failures import database_failure
+from splice.engines import EngineSettings, make_engine, read_url
+
+__all__ = ["looked_into", "missing_tables", "on_engine"]
+
+_T = TypeVar("_T")
+
+
+def looked_into(url: str, work: Callable[[Connection], _T]) -> _T:
+    """Run a function of a sync connection to the database of a URL.
+
+    Raises:
+        SetupError: The database cannot be opened; the message says why.
+    """
+    return on_engine(_reading_engine(read_url(url)), work)
+
+
+def on_engine(engine: Engine | AsyncEngine, work: Callable[[Connection], _T]) -> _T:
+    """Run a function of a sync connection on an engine of either kind, and close its connections.
+
+    Raises:
+        SetupError: The database cannot be opened; the message says why.
+    """
+    try:
+        return _run_on(engine, work)
+    except Exception as error:
+        failure = database_failure(error, engine.url)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _run_on(engine: Engine | AsyncEngine, work: Callable[[Connection], _T]) -> _T:
+    if isinstance(engine, AsyncEngine):
+        return asyncio.run(_on_async_engine(engine, work))
+    try:
+        with engine.connect() as connection:
+            return work(connection)
+    finally:
+        engine.dispose()
+
+
+async def _on_async_engine(engine: AsyncEngine, work: Callable[[Connection], _T]) -> _T:
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+def _reading_engine(url: URL) -> Engine | AsyncEngine:
+    path = url.database or ""
+    if url.get_backend_name() != "sqlite" or path.startswith("file:"):
+        return make_engine(url, EngineSettings())
+    # The engine that serves turns on the write-ahead log; to look must not change the file.
+    read_only = f"file:{quote(str(Path(path).absolute()))}?mode=ro&uri=true"
+    return sa.create_engine(f"sqlite+pysqlite:///{read_only}", poolclass=NullPool)
+
+
+def missing_tables(connection: Connection, tables: Iterable[sa.Table]) -> list[str]:
+    """The names of those tables that the database does not have, neither as a table nor as a view."""
+    inspector = sa.inspect(connection)
+    wanted = list(dict.fromkeys(tables))
+    there = {schema: _relations(inspector, schema) for schema in {table.schema for table in wanted}}
+    return [table.fullname for table in wanted if _spelt(table.name) not in there[table.schema]]
+
+
+def _relations(inspector: Any, schema: str | None) -> set[str]:
+    if schema is not None and schema not in inspector.get_schema_names():
+        return set()
+    names = [*inspector.get_table_names(schema=schema), *inspector.get_view_names(schema=schema)]
+    return {_spelt(name) for name in names}
+
+
+def _spelt(name: str) -> str:
+    # MariaDB may keep names in lower case, SQLite compares them without it.
+    return name.lower()

@@ -1,0 +1,337 @@
+"""Programs that are not written yet: models or a database become the files that serve them.
+
+What is served is this text, run from a folder; what `--print` shows is the same text.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from splice.checks import check_create
+from splice.cli.connections import looked_into, missing_tables
+from splice.cli.loading import import_from, mapped_classes, metadata_owner
+from splice.cli.targets import DatabaseTarget, Models, has_password
+from splice.description import describe
+from splice.engines import read_url
+from splice.errors import SetupError
+from splice.handlers import VERBS, Verb
+from splice.names import path_of
+from splice.programs import Metadata, Program, Route, main_source
+from splice.reflection import Model, Reflection, reflect
+from splice.sources import models_source
+
+__all__ = [
+    "Choice",
+    "Draft",
+    "Progress",
+    "Remark",
+    "draft_database",
+    "draft_models",
+    "unfolded",
+    "written_to",
+]
+
+_RESERVED: Final = frozenset({"/docs", "/redoc", "/openapi.json", "/health", "/ready", "/problems"})
+"""Paths that an application has for itself."""
+_READING: Final[tuple[Verb, ...]] = ("list", "read")
+_VARIABLE: Final = "DATABASE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a person should know of a part: that it is left out, or served in another way than the rest, and why."""
+
+    kind: Literal["left out", "note"]
+    what: str
+    why: str
+
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Told how many tables are read, of how many, and the last one's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the person has chosen; `writes` is None where nothing was said."""
+
+    writes: bool | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Files that are an application together.
+
+    `module` is the one with `app`; `folder` has the modules of the user's own that it imports. `url` goes into the
+    environment as DATABASE_URL. `kind` and `report` are for the person: what is served, and what not, and why.
+    """
+
+    files: Mapping[str, str]
+    module: str
+    url: str
+    program: Program
+    folder: Path | None = None
+    report: tuple[Remark, ...] = ()
+    writes: bool = True
+
+
+# From models.
+
+
+def draft_models(target: Models, choice: Choice) -> Draft:
+    """The program that serves models.
+
+    Raises:
+        SetupError: A model cannot be served, or the database lacks a table and is not to make it.
+    """
+    classes = mapped_classes(import_from(target.folder, target.module), target.folder)
+    chosen = [cls for cls in classes if _is_chosen(cls, choice)]
+    served = [cls for cls in chosen if isinstance(sa.inspect(cls).local_table, sa.Table)]
+    if not served:
+        raise SetupError(
+            f"none of the {len(classes)} models of {target.module} is served; change --include or --exclude"
+        )
+    writes = choice.writes is not False
+    _check_models(served, writes=writes)
+    _check_tables(target, served, choice)
+    module = "api" if target.module.partition(".")[0] == "main" else "main"
+    program = Program(
+        title=_title_of(target),
+        source=target.module if target.module.count(".") else f"{target.module}.py",
+        url=None if has_password(target.url) else target.url,
+        routes=tuple(_routes_of(served, writes=writes)),
+        create=_created(served) if choice.create else None,
+    )
+    return Draft(
+        files=MappingProxyType({f"{module}.py": main_source(program)}),
+        module=module,
+        url=target.url,
+        program=program,
+        folder=target.folder,
+        report=(*_not_mapped(chosen, served), *_private(served)),
+        writes=writes,
+    )
+
+
+def _title_of(target: Models) -> str:
+    root = target.module.partition(".")[0]
+    return _titled(target.folder.name if root in {"models", "main"} else root)
+
+
+def _not_mapped(chosen: Sequence[type[Any]], served: Sequence[type[Any]]) -> Iterator[Remark]:
+    for cls in chosen:
+        if cls not in served:
+            yield Remark("left out", cls.__name__, "mapped to no table")
+
+
+def _private(served: Sequence[type[Any]]) -> Iterator[Remark]:
+    for cls in served:
+        names = [field.name for field in describe(cls).fields.values() if field.guessed_private]
+        if names:
+            yield Remark("note", cls.__name__, f"{', '.join(names)} looks secret and is private")
+
+
+def _is_chosen(cls: type[Any], choice: Choice) -> bool:
+    names = {cls.__name__, getattr(sa.inspect(cls).local_table, "name", cls.__name__)}
+    wanted = not choice.include or _fits(names, choice.include)
+    return wanted and not _fits(names, choice.exclude)
+
+
+def _fits(names: Collection[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name.lower(), pattern.lower()) for name in names for pattern in patterns)
+
+
+def _check_models(served: Sequence[type[Any]], *, writes: bool) -> None:
+    for cls in served:
+        try:
+            description = describe(cls)
+            if writes:
+                check_create(description, None)
+        except SetupError as error:
+            raise SetupError(f"{error}; or leave the model out: --exclude {cls.__name__}") from error
+        except sa.exc.SQLAlchemyError as error:
+            said = " ".join(str(error).split())
+            raise SetupError(f"the models do not fit together, says SQLAlchemy: {said}") from error
+
+
+def _check_tables(target: Models, served: Sequence[type[Any]], choice: Choice) -> None:
+    if choice.create:
+        return
+    tables = [table for cls in served for table in sa.inspect(cls).tables if isinstance(table, sa.Table)]
+    url = read_url(target.url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise SetupError(
+            f"there is no file {url.database}; add --create to make it, with the tables of your models"
+        )
+    missing = looked_into(target.url, lambda connection: missing_tables(connection, tables))
+    if missing:
+        named = f"table {missing[0]}" if len(missing) == 1 else f"tables {', '.join(missing)}"
+        raise SetupError(
+            f"the database has no {named}, which {target.module} maps; add --create to make what is missing, or bring "
+            "the database up to date: splice db upgrade"
+        )
+
+
+def _created(served: Sequence[type[Any]]) -> Metadata:
+    owners = {cls.metadata if hasattr(cls, "metadata") else cls.__table__.metadata: cls for cls in served}
+    if len(owners) > 1:
+        names = ", ".join(cls.__name__ for cls in owners.values())
+        raise SetupError(
+            f"the models have {len(owners)} MetaData between them (those of {names}), and --create makes the tables of "
+            "one; serve them apart, by --include"
+        )
+    owner, attribute = metadata_owner(served[0])
+    return Metadata(owner.__module__, owner.__name__, attribute)
+
+
+def _routes_of(served: Sequence[type[Any]], *, writes: bool) -> Iterator[Route]:
+    taken = set(_RESERVED)
+    for cls in served:
+        table = sa.inspect(cls).local_table
+        path = _free(path_of(table.name, table.schema), cls.__name__, taken)
+        taken.add(path)
+        yield Route(
+            model=cls.__name__,
+            module=cls.__module__,
+            only=None if writes else _READING,
+            prefix=None if path == f"/{table.name}" else path,
+        )
+
+
+def _free(path: str, model: str, taken: Collection[str]) -> str:
+    """A path that nothing else has; two models may share a table."""
+    candidates = [
+        path,
+        f"/{model}",
+        f"{path}-rows",
+        *(f"{path}-{number}" for number in range(2, len(taken) + 3)),
+    ]
+    return next(each for each in candidates if each not in taken)
+
+
+# From a database.
+
+
+def draft_database(target: DatabaseTarget, choice: Choice, progress: Progress | None = None) -> Draft:
+    """The models that a database has, and the program that serves them; reading only unless writing is asked for.
+
+    Raises:
+        SetupError: The database cannot be read, or has nothing to serve.
+    """
+    found = looked_into(
+        target.url,
+        lambda connection: reflect(
+            connection, include=choice.include, exclude=choice.exclude, progress=progress
+        ),
+    )
+    if not found.models:
+        raise SetupError(_nothing(target, found))
+    writes, name = choice.writes is True, _name_of(target.url)
+    program = Program(
+        title=_titled(Path(name).stem),
+        source=name,
+        url=None if has_password(target.url) else target.url,
+        routes=tuple(_route(model, dict(found.remarks), writes=writes) for model in found.models),
+    )
+    files = {"models.py": models_source(found, name), "main.py": main_source(program)}
+    return Draft(
+        files=MappingProxyType(files),
+        module="main",
+        url=target.url,
+        program=program,
+        report=tuple(_report(found)),
+        writes=writes,
+    )
+
+
+def _nothing(target: DatabaseTarget, found: Reflection) -> str:
+    if not found.left_out:
+        return f"{_name_of(target.url)} has no tables; create some, or serve models: splice serve models.py --create"
+    what, why = found.left_out[0]
+    return f"{_name_of(target.url)} has nothing to serve: {what} is left out, {why}"
+
+
+def _route(model: Model, remarks: Mapping[str, str], *, writes: bool) -> Route:
+    verbs = model.writes if writes else model.reads
+    spelt = model.table if model.schema is None else f"{model.schema}.{model.table}"
+    return Route(
+        model=model.name,
+        only=None if verbs == frozenset(VERBS) else tuple(verb for verb in VERBS if verb in verbs),
+        prefix=None if model.has_default_path else model.path,
+        remark=None if model.key else remarks.get(spelt),
+    )
+
+
+def _report(found: Reflection) -> Iterator[Remark]:
+    yield from (Remark("left out", what, why) for what, why in found.left_out)
+    yield from (Remark("note", what, why) for what, why in found.remarks)
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ").strip() or "API"
+
+
+def _name_of(url: str) -> str:
+    database = make_url(url).database or make_url(url).host or "database"
+    return Path(database).name
+
+
+# Files.
+
+
+@contextmanager
+def unfolded(draft: Draft) -> Iterator[Path]:
+    """The files in a folder of their own, with the database in the environment, for the length of a block."""
+    os.environ[_VARIABLE] = draft.url
+    with tempfile.TemporaryDirectory(prefix="splice-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        for file, text in draft.files.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        yield folder
+
+
+def written_to(draft: Draft, folder: Path, *, force: bool) -> list[Path]:
+    """Write the files into a folder, which is made if need be.
+
+    Raises:
+        SetupError: One of them is there already, and is not to be replaced.
+    """
+    paths = [folder / name for name in draft.files]
+    there = [str(path) for path in paths if path.exists()]
+    if there and not force:
+        raise SetupError(f"{', '.join(there)} would be replaced; name another folder, or add --force")
+    if folder.exists() and not folder.is_dir():
+        raise SetupError(f"{folder} is no folder; name another")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in zip(paths, _moved(draft, folder).values(), strict=True):
+        path.write_text(text, encoding="utf-8")
+    return paths
+
+
+def _moved(draft: Draft, folder: Path) -> Mapping[str, str]:
+    """The same files, in which the path of an SQLite file is right when seen from their folder."""
+    url = draft.program.url
+    read = None if url is None else make_url(url)
+    if (
+        read is None
+        or read.get_backend_name() != "sqlite"
+        or not read.database
+        or Path(read.database).is_absolute()
+    ):
+        return draft.files
+    seen = os.path.relpath(read.database, folder)
+    program = replace(draft.program, url=read.set(database=Path(seen).as_posix()).render_as_string())
+    return {**draft.files, f"{draft.module}.py": main_source(program)}
