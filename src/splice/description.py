@@ -23,7 +23,7 @@ from splice.errors import SetupError
 from splice.marks import MARK_KEY, Access
 from splice.values import ValueType, value_type
 
-__all__ = ["Constraint", "Description", "Field", "Relation", "describe"]
+__all__ = ["Constraint", "Description", "Field", "Relation", "describe", "looks_secret"]
 
 _ConstraintKind: TypeAlias = Literal["unique", "foreign_key", "check", "exclusion"]
 
@@ -235,11 +235,11 @@ def _access(
 ) -> Access | None:
     if _marked(column, mark):
         return _checked_access(f"{model}.{name}", (column.info if mark is None else mark).get(MARK_KEY))
-    secret = _looks_secret(name) or _looks_secret(_column_name(column))
+    secret = looks_secret(name) or looks_secret(_column_name(column))
     return "private" if name.startswith("_") or secret else None
 
 
-def _looks_secret(name: str) -> bool:
+def looks_secret(name: str) -> bool:
     """Whether a name ends in a secret word, `userPassword` as well as `user_password`."""
     return _SECRET_NAME.search(_CAMEL_BOUNDARY.sub("_", name)) is not None
 

@@ -18,8 +18,20 @@ __all__ = ["Metadata", "Program", "Route", "main_source"]
 _Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
 
 _WIDTH: Final = 88
-_TAKEN: Final = frozenset({"os", "app", "db", "FastAPI", "Database", "Resource", "install"})
+_TAKEN: Final = frozenset(
+    {"os", "app", "db", "resource", "resources", "FastAPI", "Database", "Resource", "install"}
+)
 """Names that the program has for itself."""
+
+_MAX_INCLUDED: Final = 300
+"""Routers that are included one by one: FastAPI wraps one lifespan in the next, and Python's stack ends before 500."""
+
+_ALL_AT_ONCE: Final = (
+    "for resource in resources:",
+    "    # include_router() would nest as many lifespans, beyond the depth of Python's stack.",
+    "    resource.check()",
+    "    app.router.routes.extend(resource.routes)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ def main_source(program: Program) -> str:
         f"from fastapi import FastAPI\nfrom splice import Database, {'Resource, ' if program.routes else ''}install",
         *_model_imports(names, program),
         "\n".join(_application(program, names)),
-        "\n".join(line for route in program.routes for line in _included(route, names)),
+        "\n".join(_included(program, names)),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -163,13 +175,31 @@ def _application(program: Program, names: _Names) -> Iterator[str]:
     yield "install(app, db)"
 
 
-def _included(route: Route, names: _Names) -> Iterator[str]:
+def _included(program: Program, names: _Names) -> Iterator[str]:
+    if len(program.routes) > _MAX_INCLUDED:
+        yield "resources = ["
+        yield from (line for route in program.routes for line in _listed(route, names))
+        yield from ("]", "", *_ALL_AT_ONCE)
+    else:
+        for route in program.routes:
+            yield from _remark(route, "")
+            yield from _written("", _Call("app.include_router", [_resource(route, names)]))
+
+
+def _listed(route: Route, names: _Names) -> Iterator[str]:
+    yield from _remark(route, "    ")
+    yield from _written("", _resource(route, names), "    ", ",")
+
+
+def _remark(route: Route, indent: str) -> Iterator[str]:
+    if route.remark is not None:
+        yield f"{indent}# {' '.join(route.remark.split())}"
+
+
+def _resource(route: Route, names: _Names) -> _Call:
     only = [] if route.only is None else [f"only={{{', '.join(_quoted(verb) for verb in route.only)}}}"]
     prefix = [] if route.prefix is None else [f"prefix={_quoted(route.prefix)}"]
-    resource = _Call("Resource", [names[route.module, route.model], "db", *only, *prefix])
-    if route.remark is not None:
-        yield f"# {' '.join(route.remark.split())}"
-    yield from _written("", _Call("app.include_router", [resource]))
+    return _Call("Resource", [names[route.module, route.model], "db", *only, *prefix])
 
 
 def _written(start: str, call: _Call, indent: str = "", end: str = "") -> Iterator[str]:

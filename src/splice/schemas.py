@@ -6,14 +6,16 @@ by accident) and what PUT takes (visible read-only fields are accepted and ignor
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cached_property
 from types import GenericAlias, MappingProxyType
-from typing import Any, Generic, NotRequired, TypeAlias, TypeVar
+from typing import Any, Generic, NotRequired, TypeAlias, TypeVar, get_args
 
 from pydantic import MISSING, BaseModel, ConfigDict, TypeAdapter, create_model
 from pydantic import Field as Described
+from pydantic_core import PydanticSerializationError
 from typing_extensions import TypedDict
 
 from splice.description import Description, Field
@@ -109,17 +111,38 @@ class RowSerializer:
         return TypeAdapter(page).serializer
 
     def row(self, row: _Row) -> bytes:
-        written: bytes = self._row.to_json(row, warnings="none")
+        try:
+            written: bytes = self._row.to_json(row, warnings="none")
+        except PydanticSerializationError:
+            written = self._row.to_json(self._as_text(row), warnings="none")
         return written
 
     def page(self, rows: Sequence[_Row], total: int | None = None) -> bytes:
-        page: dict[str, Any] = {"items": rows} if total is None else {"items": rows, "total": total}
-        written: bytes = self._page.to_json(page, warnings="none")
+        counted = {} if total is None else {"total": total}
+        try:
+            written: bytes = self._page.to_json({"items": rows, **counted}, warnings="none")
+        except PydanticSerializationError:
+            spelt = [self._as_text(row) for row in rows]
+            written = self._page.to_json({"items": spelt, **counted}, warnings="none")
         return written
+
+    def _as_text(self, row: _Row) -> _Row:
+        """A row of SQLite, which keeps bytes in any column: one such value would otherwise make a list a failure."""
+        return {
+            name: base64.b64encode(value).decode() if self._is_stray(name, value) else value
+            for name, value in row.items()
+        }
+
+    def _is_stray(self, name: str, value: Any) -> bool:
+        return isinstance(value, bytes) and name in self._types and not _is_about_bytes(self._types[name])
 
     def digest(self, row: _Row) -> str:
         """A hash over every field: rows with one digest hold the same."""
         return hashlib.blake2b(self.row(row), digest_size=16).hexdigest()
+
+
+def _is_about_bytes(annotation: Any) -> bool:
+    return annotation is bytes or any(_is_about_bytes(part) for part in get_args(annotation))
 
 
 def row_serializer(description: Description) -> RowSerializer:

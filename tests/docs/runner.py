@@ -134,7 +134,7 @@ class Reader:
             self._succeed(command.text)
             return
         printed = self._run(command.text).stdout
-        if not pattern(command.output).fullmatch(tidy(printed)):
+        if not pattern(command.output).fullmatch(f"{tidy(printed)}\n"):
             message = f"$ {command.text}\nprints\n{tidy(printed)}\nand not\n{command.output}"
             raise WrongPage(message)
 
@@ -238,9 +238,9 @@ def tidy(printed: str) -> str:
 
 def pattern(expected: str) -> re.Pattern[str]:
     """The texts that an expected output allows."""
-    *lines, last = tidy(expected).split("\n")
-    upper = "".join(ANY_LINES if line == "…" else f"{wildcard(line)}\n" for line in lines)
-    return re.compile(upper + (r"[\s\S]*" if last == "…" else wildcard(last)))
+    lines = tidy(expected).split("\n")
+    # A newline more than the text has: each line, also the last, ends with one.
+    return re.compile("".join(ANY_LINES if line == "…" else f"{wildcard(line)}\n" for line in lines))
 
 
 def wildcard(line: str) -> str:

@@ -21,7 +21,15 @@ from typer import Argument, Option
 
 from splice.cli import screen
 from splice.cli.connections import on_engine
-from splice.cli.drafts import Choice, Draft, draft_database, draft_models, unfolded, written_to
+from splice.cli.drafts import (
+    Choice,
+    Draft,
+    check_tables,
+    draft_database,
+    draft_models,
+    unfolded,
+    written_to,
+)
 from splice.cli.failures import sentence_of
 from splice.cli.listing import listed_routes
 from splice.cli.loading import load_application
@@ -213,7 +221,7 @@ def serve(  # noqa: PLR0913  # each is an option
         _print(_drafted(found, choice), output, force=force)
         return
     _check_choice(found, choice)
-    _check_serving(found, workers=workers, reload=reload)
+    _check_serving(found, choice, workers=workers, reload=reload)
     with interrupted(), _loaded(found, choice) as program:
         address = free_address(host, port)
         screen.announce(program.app, address, program.subject, program.draft)
@@ -380,13 +388,15 @@ def _check_choice(target: Target, choice: Choice) -> None:
         )
 
 
-def _check_serving(target: Target, *, workers: int, reload: bool) -> None:
+def _check_serving(target: Target, choice: Choice, *, workers: int, reload: bool) -> None:
     if reload and workers > 1:
         raise _WrongUsage("--reload works with one process; leave --workers out")
     if reload and isinstance(target, DatabaseTarget):
         raise _WrongUsage(
             "--reload watches your code, and a bare database has none; write it first: --output FOLDER"
         )
+    if isinstance(target, Models):
+        check_tables(target, choice)
 
 
 def _print(draft: Draft, output: Path | None, *, force: bool) -> None:

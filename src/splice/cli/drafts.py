@@ -36,6 +36,7 @@ __all__ = [
     "Draft",
     "Progress",
     "Remark",
+    "check_tables",
     "draft_database",
     "draft_models",
     "unfolded",
@@ -92,21 +93,14 @@ class Draft:
 
 
 def draft_models(target: Models, choice: Choice) -> Draft:
-    """The program that serves models.
+    """The program that serves models; the database is not asked for their tables.
 
     Raises:
-        SetupError: A model cannot be served, or the database lacks a table and is not to make it.
+        SetupError: A model cannot be served.
     """
-    classes = mapped_classes(import_from(target.folder, target.module), target.folder)
-    chosen = [cls for cls in classes if _is_chosen(cls, choice)]
-    served = [cls for cls in chosen if isinstance(sa.inspect(cls).local_table, sa.Table)]
-    if not served:
-        raise SetupError(
-            f"none of the {len(classes)} models of {target.module} is served; change --include or --exclude"
-        )
+    chosen, served = _chosen(target, choice)
     writes = choice.writes is not False
     _check_models(served, writes=writes)
-    _check_tables(target, served, choice)
     module = "api" if target.module.partition(".")[0] == "main" else "main"
     program = Program(
         title=_title_of(target),
@@ -124,6 +118,18 @@ def draft_models(target: Models, choice: Choice) -> Draft:
         report=(*_not_mapped(chosen, served), *_private(served)),
         writes=writes,
     )
+
+
+def _chosen(target: Models, choice: Choice) -> tuple[list[type[Any]], list[type[Any]]]:
+    """The models that were asked for, and those of them that have a table."""
+    classes = mapped_classes(import_from(target.folder, target.module), target.folder)
+    chosen = [cls for cls in classes if _is_chosen(cls, choice)]
+    served = [cls for cls in chosen if isinstance(sa.inspect(cls).local_table, sa.Table)]
+    if not served:
+        raise SetupError(
+            f"none of the {len(classes)} models of {target.module} is served; change --include or --exclude"
+        )
+    return chosen, served
 
 
 def _title_of(target: Models) -> str:
@@ -167,9 +173,15 @@ def _check_models(served: Sequence[type[Any]], *, writes: bool) -> None:
             raise SetupError(f"the models do not fit together, says SQLAlchemy: {said}") from error
 
 
-def _check_tables(target: Models, served: Sequence[type[Any]], choice: Choice) -> None:
+def check_tables(target: Models, choice: Choice) -> None:
+    """Refuse to serve models on a database that does not have their tables.
+
+    Raises:
+        SetupError: It lacks one, and is not to make it.
+    """
     if choice.create:
         return
+    _, served = _chosen(target, choice)
     tables = [table for cls in served for table in sa.inspect(cls).tables if isinstance(table, sa.Table)]
     url = read_url(target.url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
