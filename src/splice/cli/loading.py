@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from operator import attrgetter
 from pathlib import Path
@@ -32,7 +34,8 @@ def import_from(folder: Path, name: str) -> ModuleType:
         sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(name)
+        with _uncollected():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise SetupError(_missing(folder, name)) from error
@@ -43,6 +46,18 @@ def import_from(folder: Path, name: str) -> ModuleType:
         ) from error
     except Exception as error:
         raise import_failure(error, name, folder) from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which finds nothing here and takes a sixth of the time of 400 models."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _missing(folder: Path, name: str) -> str:
