@@ -168,6 +168,7 @@ def test_a_sqlstate_decides_on_every_postgresql_driver(state: str, kind: str):
         (1213, "Deadlock found", Fault("serialization")),
         (1205, "Lock wait timeout exceeded", Fault("lock_timeout")),
         (3024, "maximum statement execution time exceeded", Fault("statement_timeout")),
+        (1836, "Running in read-only mode", Fault("read_only")),
         (2006, "MySQL server has gone away", Fault("connection_lost")),
         (1064, "You have an error in your SQL syntax", Fault("unknown")),
     ],
@@ -212,6 +213,7 @@ def test_mysql_foreign_keys_tell_the_side():
             Fault("invalid_value", None, "t", ("a",)),
         ),
         (["create table t (a)", "insert into t values (zeroblob(2000000000))"], Fault("too_long")),
+        (["create table t (a)", "pragma query_only=on", "delete from t"], Fault("read_only")),
         (["selec 1"], Fault("unknown")),
     ],
 )
@@ -539,6 +541,13 @@ def test_what_passes_is_busy_and_says_when(state: str):
 
     assert type(problem) is TooBusy
     assert 1 <= problem.retry_after_seconds <= 2
+
+
+def test_a_database_that_takes_no_writes_is_away_for_now():
+    """A standby, until it is promoted."""
+    problem = translate(from_asyncpg("25006"), TABLES)
+
+    assert (type(problem), problem.status) == (DatabaseUnavailable, 503)
 
 
 def test_a_connection_lost_at_commit_promises_nothing():

@@ -36,6 +36,7 @@ FaultKind: TypeAlias = Literal[
     "stale_plan",
     "connection_lost",
     "pool_exhausted",
+    "read_only",
     "stale_row",
     "unknown",
 ]
@@ -201,6 +202,7 @@ _MYSQL_KINDS: Final = _by_code(
         ("statement_timeout", (1317, 1969, 3024)),
         ("stale_plan", (1615,)),
         ("pool_exhausted", (1040, 1203, 1226)),
+        ("read_only", (1290, 1792, 1836)),
         # 0 is PyMySQL's answer on a closed connection, 1047 a Galera node outside the cluster, 1045 and 1049
         # a server that does not let the service in.
         ("connection_lost", (0, 1045, 1047, 1049, 1053, 1152, 1158, 1159, 1160, 1161, 1927)),
@@ -261,6 +263,7 @@ _SQLITE_KINDS: Final = _by_code(
         ("serialization", (517,)),
         # Primary codes: the last byte of the extended ones.
         ("lock_timeout", (5, 6)),
+        ("read_only", (8,)),
         ("statement_timeout", (9,)),
         ("connection_lost", (14,)),
         ("stale_plan", (17,)),
@@ -323,6 +326,7 @@ _SQLSTATES: Final = _by_code(
         ("lock_timeout", ("55P03",)),
         ("statement_timeout", ("25P04", "57014")),
         ("pool_exhausted", ("53300",)),
+        ("read_only", ("25006",)),
         # Two characters are a whole class.
         ("connection_lost", ("08", "25P03", "28", "3D000", "40003")),
         ("connection_lost", ("57P01", "57P02", "57P03", "57P04", "57P05")),

@@ -337,6 +337,11 @@ def _lost(_: Fault, __: Mapping[str, Description], moment: Moment) -> Problem:
     return DatabaseUnavailable()
 
 
+def _read_only(_: Fault, __: Mapping[str, Description], ___: Moment) -> Problem:
+    # A standby that has not been promoted yet, or a file opened for reading.
+    return DatabaseUnavailable("The database takes no writes at present")
+
+
 def _stale_row(_: Fault, __: Mapping[str, Description], ___: Moment) -> Problem:
     return PreconditionFailed()
 
@@ -357,6 +362,7 @@ _ANSWERS: Final[Mapping[FaultKind, _Answer]] = MappingProxyType(
         "stale_plan": _busy,
         "pool_exhausted": _busy,
         "connection_lost": _lost,
+        "read_only": _read_only,
         "stale_row": _stale_row,
     }
 )

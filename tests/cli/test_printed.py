@@ -89,7 +89,7 @@ def test_files_are_written_to_a_folder(shop, run):
 
     assert said.code == 0
     assert sorted(path.name for path in (shop / "api").iterdir()) == ["main.py", "models.py"]
-    assert '"sqlite:///../shop.db"' in (shop / "api" / "main.py").read_text()
+    assert '"sqlite:///file:../shop.db?mode=ro&uri=true"' in (shop / "api" / "main.py").read_text()
     assert "cd api && splice serve main:app --reload" in said.err
 
 

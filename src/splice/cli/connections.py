@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from splice.cli.failures import database_failure
 from splice.engines import EngineSettings, make_engine, read_url
 
-__all__ = ["looked_into", "missing_tables", "on_engine"]
+__all__ = ["looked_into", "missing_tables", "on_engine", "read_only", "spelt"]
 
 _T = TypeVar("_T")
 
@@ -64,12 +63,22 @@ async def _on_async_engine(engine: AsyncEngine, work: Callable[[Connection], _T]
 
 
 def _reading_engine(url: URL) -> Engine | AsyncEngine:
+    if url.get_backend_name() != "sqlite":
+        return make_engine(url, EngineSettings())
+    return sa.create_engine(read_only(url).set(drivername="sqlite+pysqlite"), poolclass=NullPool)
+
+
+def spelt(url: URL) -> str:
+    """The text of a URL, its password included, with the colon of `file:` as a person writes it."""
+    return url.render_as_string(hide_password=False).replace("///file%3A", "///file:", 1)
+
+
+def read_only(url: URL) -> URL:
+    """The same database; an SQLite file can then only be read, and is not even switched to its write-ahead log."""
     path = url.database or ""
     if url.get_backend_name() != "sqlite" or path.startswith("file:"):
-        return make_engine(url, EngineSettings())
-    # The engine that serves turns on the write-ahead log; to look must not change the file.
-    read_only = f"file:{quote(str(Path(path).absolute()))}?mode=ro&uri=true"
-    return sa.create_engine(f"sqlite+pysqlite:///{read_only}", poolclass=NullPool)
+        return url
+    return url.set(database=f"file:{quote(path)}").update_query_dict({"mode": "ro", "uri": "true"})
 
 
 def missing_tables(connection: Connection, tables: Iterable[sa.Table]) -> list[str]:

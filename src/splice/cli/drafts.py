@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from splice.checks import check_create
-from splice.cli.connections import looked_into, missing_tables
+from splice.cli.connections import looked_into, missing_tables, read_only, spelt
 from splice.cli.loading import import_from, mapped_classes, metadata_owner
 from splice.cli.targets import DatabaseTarget, Models, has_password
 from splice.description import describe
@@ -252,17 +252,18 @@ def draft_database(target: DatabaseTarget, choice: Choice, progress: Progress | 
     if not found.models:
         raise SetupError(_nothing(target, found))
     writes, name = choice.writes is True, _name_of(target.url)
+    url = target.url if writes else spelt(read_only(make_url(target.url)))
     program = Program(
         title=_titled(Path(name).stem),
         source=name,
-        url=None if has_password(target.url) else target.url,
+        url=None if has_password(url) else url,
         routes=tuple(_route(model, dict(found.remarks), writes=writes) for model in found.models),
     )
     files = {"models.py": models_source(found, name), "main.py": main_source(program)}
     return Draft(
         files=MappingProxyType(files),
         module="main",
-        url=target.url,
+        url=url,
         program=program,
         report=tuple(_report(found)),
         writes=writes,
@@ -335,15 +336,11 @@ def written_to(draft: Draft, folder: Path, *, force: bool) -> list[Path]:
 
 def _moved(draft: Draft, folder: Path) -> Mapping[str, str]:
     """The same files, in which the path of an SQLite file is right when seen from their folder."""
-    url = draft.program.url
-    read = None if url is None else make_url(url)
-    if (
-        read is None
-        or read.get_backend_name() != "sqlite"
-        or not read.database
-        or Path(read.database).is_absolute()
-    ):
+    url = None if draft.program.url is None else make_url(draft.program.url)
+    path = url.database.removeprefix("file:") if url is not None and url.database else ""
+    if url is None or url.get_backend_name() != "sqlite" or not path or Path(path).is_absolute():
         return draft.files
-    seen = os.path.relpath(read.database, folder)
-    program = replace(draft.program, url=read.set(database=Path(seen).as_posix()).render_as_string())
+    scheme = str(url.database).removesuffix(path)
+    seen = url.set(database=scheme + Path(os.path.relpath(path, folder)).as_posix())
+    program = replace(draft.program, url=spelt(seen))
     return {**draft.files, f"{draft.module}.py": main_source(program)}

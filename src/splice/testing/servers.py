@@ -24,7 +24,18 @@ from typing import Any, Final
 
 from splice.errors import SetupError
 
-__all__ = ["HOST", "PASSWORD", "USER", "Home", "Server", "free_port", "home", "postgresql", "version_of"]
+__all__ = [
+    "HOST",
+    "PASSWORD",
+    "USER",
+    "Home",
+    "Server",
+    "free_port",
+    "home",
+    "postgresql",
+    "postgresql_binaries",
+    "version_of",
+]
 
 HOST: Final = "127.0.0.1"
 USER: Final = "splice"
@@ -72,7 +83,7 @@ def postgresql() -> Iterator[Server]:
     Raises:
         SetupError: There is none; the message holds the command that brings one.
     """
-    with home(owners=("postgres", "nobody")) as place, _reachable(_binaries(), place) as binaries:
+    with home(owners=("postgres", "nobody")) as place, _reachable(postgresql_binaries(), place) as binaries:
         place.run(binaries / "initdb", *_INITDB_OPTIONS, "-D", place.data)
         version = version_of(binaries / "postgres")
         with place.serve("QUIT", lambda port: _command(binaries, place, port), _says_ready(place)) as port:
@@ -108,7 +119,7 @@ def _says_ready(place: Home) -> Callable[[int], bool]:
     return says_ready
 
 
-def _binaries() -> Path:
+def postgresql_binaries() -> Path:
     """The folder of `initdb` and `postgres`: named, or the system's newest, or the wheel's."""
     if named := os.environ.get("PG_BIN"):
         return Path(named)
