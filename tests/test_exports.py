@@ -12,7 +12,9 @@ import pytest
 import splice
 
 PACKAGE = Path(splice.__file__).parent
-MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+# Without packages, which offer what their parts define, and without what runs when it is imported.
+OTHERS = {*PACKAGE.rglob("__init__.py"), *PACKAGE.rglob("__main__.py"), *PACKAGE.rglob("env.py")}
+MODULES = sorted(set(PACKAGE.rglob("*.py")) - OTHERS)
 # Shrinks only: names of modules that have yet to be listed, or to take an underscore.
 PUBLIC = {
     "Database",
@@ -28,6 +30,11 @@ PUBLIC = {
 }
 
 
+def dotted(path: Path) -> str:
+    """The name by which a file of the package is imported."""
+    return ".".join(["splice", *path.relative_to(PACKAGE).with_suffix("").parts])
+
+
 def test_the_public_names_are_these():
     """The surface stays small: a new public name is a decision, taken here."""
     assert set(splice.__all__) == PUBLIC
@@ -41,26 +48,26 @@ def test_a_public_name_can_be_imported(name):
 
 def test_the_package_has_no_unlisted_name():
     """What can be imported from splice and is neither private nor a module is listed."""
-    modules = {path.stem for path in MODULES}
+    modules = {dotted(path).split(".")[1] for path in MODULES}
 
     unlisted = {name for name in vars(splice) if not name.startswith("_")} - modules - {"annotations"}
 
     assert unlisted <= PUBLIC
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_a_module_lists_what_it_defines(path):
     """`__all__` of a module is what the module defines for others: no name less, and none more."""
-    module = importlib.import_module(f"splice.{path.stem}")
+    module = importlib.import_module(dotted(path))
 
     public = {name for name in defined(path) if not name.startswith("_")}
     assert set(module.__all__) == public
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_a_module_says_what_its_functions_do(path):
     """What a module offers has a docstring; an alias or a constant may speak for itself."""
-    module = importlib.import_module(f"splice.{path.stem}")
+    module = importlib.import_module(dotted(path))
     offered = [vars(module)[name] for name in module.__all__]
 
     silent = [made.__name__ for made in offered if isinstance(made, type | FunctionType) and not made.__doc__]

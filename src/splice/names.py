@@ -152,7 +152,7 @@ def children_name(child: str, parent: str, relation: str, *, only_one: bool, alo
         only_one: Whether at most one row can refer.
         alone: Whether no other foreign key of the child refers to the same parent.
     """
-    rows = snake(child) if only_one else plural(snake(child))
+    rows = snake(child) if only_one else _plural(snake(child))
     if child == parent:
         return "children" if relation == "parent" and not only_one else _attribute(f"{relation}_{rows}")
     plain = alone or relation == snake(parent)
@@ -161,7 +161,7 @@ def children_name(child: str, parent: str, relation: str, *, only_one: bool, alo
 
 def link_name(target: str) -> str:
     """What the rows are called that a table between two others leads to."""
-    return _attribute(plural(snake(target)))
+    return _attribute(_plural(snake(target)))
 
 
 def unique(name: str, taken: Collection[str], *others: str) -> str:
@@ -191,7 +191,7 @@ def snake(name: str) -> str:
     return "_".join(word.lower() for word in _words(name))
 
 
-def plural(name: str) -> str:
+def _plural(name: str) -> str:
     """A name in snake_case whose last word is made plural, unless it is."""
     first, line, last = name.rpartition("_")
     return f"{first}{line}{english.plural(last)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
@@ -413,14 +414,16 @@ def _made_up_name(key: ForeignKey) -> str:
 
 
 _IDENTITY: Final = ("always", "start", "increment", "minvalue", "maxvalue", "cycle", "cache")
-_USUAL_IDENTITY: Final[Mapping[str, Any]] = {
-    "always": False,
-    "start": 1,
-    "increment": 1,
-    "minvalue": 1,
-    "cycle": False,
-    "cache": 1,
-}
+_USUAL_IDENTITY: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "always": False,
+        "start": 1,
+        "increment": 1,
+        "minvalue": 1,
+        "cycle": False,
+        "cache": 1,
+    }
+)
 _LARGEST: Final = frozenset({2**15 - 1, 2**31 - 1, 2**63 - 1})
 
 

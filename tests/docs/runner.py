@@ -10,8 +10,8 @@ pycon    Prompts and answers, checked by doctest.
 console  A line `$ command` is run by bash; `export` and `cd` stay for the page. The lines below it, if any, are
          what it prints: `…` stands for any text, on a line of its own for any lines. A command without them may print
          anything, but has to succeed. `sh` is the same.
-         A command that ends with ` &` or starts a server (`uvicorn …`, `splice serve …`, `python -m examples.…`) runs in the
-         background until the next one or the end of the page; the port 8000 of the text is a free port in truth.
+         A command that ends with ` &` or starts a server (`uvicorn …`, `splice serve …`, `python -m examples.…`) runs
+         in the background until the next one or the end of the page; the port 8000 of the text is a free port in truth.
          `make …`, `pip …`, `git clone …` and the like are not run, but looked up: the target, the extra.
 json     Has to be JSON; `…` may stand for a value, or for what is left out.
 toml     Has to be TOML.

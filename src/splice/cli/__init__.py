@@ -10,7 +10,7 @@ from typing import Final
 
 __all__ = ["main"]
 
-_NEEDED: Final = ("typer", "rich", "inflect")
+_NEEDED: Final = ("typer", "rich")
 _DEBUG: Final = "--debug"
 
 
