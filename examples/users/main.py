@@ -4,10 +4,10 @@ import os
 
 from fastapi import FastAPI
 
-from examples.users.models import Base, Post, User
+from examples.users.models import Post, User
 from splice import Database, Resource, install
 
-db = Database(os.environ.get("DATABASE_URL", "sqlite:///users.db"), create=Base.metadata)
+db = Database(os.environ.get("DATABASE_URL", "sqlite:///users.db"), migrations="upgrade")
 
 app = FastAPI(title="Users", description="Users and their posts.")
 install(app, db)

@@ -38,6 +38,9 @@ class User(Base):
     is_admin: Mapped[bool] = mapped_column(
         default=False, info=read_only, doc="Whether the account may do everything."
     )
+    locale: Mapped[str] = mapped_column(
+        String(10), server_default="en", doc="The language to write to them in, such as `en` or `pt-BR`."
+    )
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now(), doc="When the account was made."
     )

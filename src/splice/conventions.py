@@ -18,7 +18,6 @@ from sqlalchemy.schema import (
     CheckConstraint,
     Constraint,
     ForeignKeyConstraint,
-    PrimaryKeyConstraint,
     UniqueConstraint,
     conv,
 )
@@ -32,11 +31,15 @@ _BYTES: Final = 63
 def named(metadata: sa.MetaData) -> sa.MetaData:
     """The same tables with a name for each constraint: a copy, unless the metadata names all of them itself.
 
-    What a naming convention of the metadata says is kept. The copy has the listeners of the metadata and its tables.
+    Primary keys stay as they are: PostgreSQL names them in the same way, MariaDB not at all, with a warning for each.
+    What a naming convention of the metadata says is kept. CHECKs of columns become CHECKs of their tables. The copy
+    has the listeners of the metadata and its tables.
     """
     own = metadata.naming_convention
     missing = {kind: text for kind, text in _KINDS.items() if kind not in own and _CLASSES[kind] not in own}
-    if not missing:
+    if not missing and not any(
+        _rules_of_columns(table) or _rules_of_types(table) for table in metadata.tables.values()
+    ):
         return metadata
     return _copy(metadata, {**own, **missing, **_TOKENS})
 
@@ -45,6 +48,8 @@ def _copy(metadata: sa.MetaData, convention: Mapping[Any, Any]) -> sa.MetaData:
     copy = sa.MetaData(schema=metadata.schema, naming_convention=convention, info=metadata.info)
     for table in metadata.tables.values():
         copied = table.to_metadata(copy)
+        _keep_schemas(table, copied)
+        _move_rules(copied)
         _count_up(table, copied)
         _copy_listeners(table, copied)
     _copy_listeners(metadata, copy)
@@ -59,9 +64,49 @@ def _copy_listeners(old: sa.MetaData | sa.Table[Any], new: sa.MetaData | sa.Tabl
     new.dispatch._update(old.dispatch, only_propagate=False)  # noqa: SLF001  # there is no public way
 
 
+def _keep_schemas(old: sa.Table[Any], new: sa.Table[Any]) -> None:
+    """An enum is in the schema that the model says; to_metadata puts it in that of its table."""
+    for before, after in zip(old.columns, new.columns, strict=True):
+        if isinstance(before.type, sa.Enum) and isinstance(after.type, sa.Enum):
+            after.type.schema = before.type.schema
+
+
+def _rules_of_columns(table: sa.Table[Any]) -> list[tuple[sa.Column[Any], CheckConstraint]]:
+    return [
+        (column, rule)
+        for column in table.columns
+        for rule in column.constraints
+        if isinstance(rule, CheckConstraint)
+    ]
+
+
+def _rules_of_types(table: sa.Table[Any]) -> list[tuple[sa.Column[Any], CheckConstraint]]:
+    """What enums that are no types of the database ask for; those are written everywhere."""
+    checked = [
+        column
+        for column in table.columns
+        if isinstance(column.type, sa.Enum) and column.type.create_constraint and not column.type.native_enum
+    ]
+    bound = [rule for rule in table.constraints if isinstance(rule, CheckConstraint) and rule._type_bound]  # noqa: SLF001  # see above
+    return [(column, rule) for column in checked for rule in bound if column in {*rule.columns}]
+
+
+def _move_rules(table: sa.Table[Any]) -> None:
+    """Make rules of a column and of its type rules of the table: they can be named, changed and dropped as such."""
+    for column, rule in _rules_of_columns(table):
+        column.constraints.discard(rule)
+        table.append_constraint(CheckConstraint(rule.sqltext, name=rule.name))
+    for column, rule in _rules_of_types(table):
+        table.constraints.discard(rule)
+        table.append_constraint(
+            CheckConstraint(rule.sqltext, name=rule.name if isinstance(rule.name, str) else None)
+        )
+        column.type.create_constraint = False  # type: ignore[attr-defined]  # an Enum
+
+
 def _count_up(old: sa.Table[Any], new: sa.Table[Any]) -> None:
     """Number rules of one name, in the order in which the model has them: users_check, users_check1."""
-    order = [str(rule.sqltext) for rule in _rules(old)]
+    order = [str(rule.sqltext) for rule in (*(rule for _, rule in _rules_of_columns(old)), *_rules(old))]
     seen: Counter[str] = Counter()
     for rule in sorted(_rules(new), key=lambda rule: order.index(str(rule.sqltext))):
         if isinstance(rule.name, conv):
@@ -82,10 +127,6 @@ def _postgresql_name(table: str, columns: Sequence[str], label: str) -> str:
     while len(left.encode()) + len(right.encode()) > room:
         left, right = (left[:-1], right) if len(left) > len(right) else (left, right[:-1])
     return "_".join(part for part in (left, right, label) if part)
-
-
-def _key(_: PrimaryKeyConstraint, table: sa.Table[Any]) -> str:
-    return _postgresql_name(table.name, (), "pkey")
 
 
 def _unique(constraint: UniqueConstraint, table: sa.Table[Any]) -> str:
@@ -111,7 +152,6 @@ def _columns_of_rule(constraint: CheckConstraint, table: sa.Table[Any]) -> list[
 
 _KINDS: Final = MappingProxyType(
     {
-        "pk": "%(splice_pk)s",
         "uq": "%(splice_uq)s",
         "fk": "%(splice_fk)s",
         "ck": "%(splice_ck)s",
@@ -120,7 +160,6 @@ _KINDS: Final = MappingProxyType(
 
 _CLASSES: Final[Mapping[str, type[Constraint]]] = MappingProxyType(
     {
-        "pk": PrimaryKeyConstraint,
         "uq": UniqueConstraint,
         "fk": ForeignKeyConstraint,
         "ck": CheckConstraint,
@@ -128,6 +167,4 @@ _CLASSES: Final[Mapping[str, type[Constraint]]] = MappingProxyType(
 )
 """The other way in which a convention may name a kind."""
 
-_TOKENS: Final = MappingProxyType(
-    {"splice_pk": _key, "splice_uq": _unique, "splice_fk": _reference, "splice_ck": _rule}
-)
+_TOKENS: Final = MappingProxyType({"splice_uq": _unique, "splice_fk": _reference, "splice_ck": _rule})

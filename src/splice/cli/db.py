@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -60,8 +60,8 @@ _Database: TypeAlias = Annotated[
         "--database",
         "-d",
         metavar="URL",
-        help="The database, as a URL or as module:db. If left out: DATABASE_URL of the environment, which wins over "
-        "the settings; then the setting; then the application's.",
+        help="The database, as a URL, as module:db, or as '$NAME' of a variable. If left out: DATABASE_URL of the "
+        "environment, which wins over the settings; then the setting; then the application's.",
     ),
 ]
 _Models: TypeAlias = Annotated[
@@ -129,7 +129,7 @@ def revision(  # each is an option
 @application.command()
 def upgrade(  # the same
     target: Annotated[
-        str, Argument(metavar="[REVISION]", help="How far; to the newest if left out.")
+        str, Argument(metavar="REVISION", help="How far; to the newest if left out.", show_default=False)
     ] = "heads",
     *,
     sql: Annotated[
@@ -181,7 +181,9 @@ def downgrade(  # the same
 
 @application.command()
 def stamp(
-    target: Annotated[str, Argument(metavar="[REVISION]", help="The newest if left out.")] = "heads",
+    target: Annotated[
+        str, Argument(metavar="REVISION", help="The newest if left out.", show_default=False)
+    ] = "heads",
     *,
     app: _App = None,
     database: _Database = None,
@@ -254,7 +256,12 @@ def check(
 @application.command()
 def sql(
     target: Annotated[
-        str, Argument(metavar="[[FROM:]TO]", help="The revisions; from the first to the newest if left out.")
+        str,
+        Argument(
+            metavar="[FROM:]TO",
+            help="The revisions; from the first to the newest if left out.",
+            show_default=False,
+        ),
     ] = "heads",
     *,
     app: _App = None,
@@ -287,7 +294,7 @@ class _Work:
     """The project and the database of one command; `bind` is None where no database is known."""
 
     project: Project
-    bind: Bind | None
+    bind: Bind | None = field(repr=False)
 
     @staticmethod
     def of(app: str | None, database: str | None, metadata: list[str] | None, folder: str | None) -> _Work:

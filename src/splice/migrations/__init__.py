@@ -11,9 +11,10 @@ from typing import Literal, TypeAlias
 from sqlalchemy.orm import Session
 
 from splice.errors import SetupError
-from splice.migrations.settings import Settings, bind_of, find_settings, load, metadata_of
+from splice.migrations.settings import Bind, Settings, bind_of, find_settings, load, metadata_of
 
 __all__ = [
+    "Bind",
     "Mode",
     "Settings",
     "bind_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -44,11 +45,15 @@ def _prepared_sqlite(connection: Connection) -> Iterator[None]:
     before = {name: _pragma(connection, name) for name in wanted}
     for name, value in wanted.items():
         _pragma(connection, f"{name}={value}")
-    sa.event.listen(connection, "begin", begin_immediate)
+    # Engines of splice do, and those of whoever follows SQLAlchemy's advice about SQLite.
+    begins_itself = bool(connection.dispatch.begin)
+    if not begins_itself:
+        sa.event.listen(connection, "begin", begin_immediate)
     try:
         yield
     finally:
-        sa.event.remove(connection, "begin", begin_immediate)
+        if not begins_itself:
+            sa.event.remove(connection, "begin", begin_immediate)
         if not connection.invalidated:
             connection.rollback()
             for name, value in before.items():
@@ -80,6 +85,24 @@ def _prepared_postgresql(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _prepared_mariadb(connection: Connection) -> Iterator[None]:
+    with _calm("asyncmy"), _without_timeout(connection):
+        yield
+
+
+@contextmanager
+def _calm(name: str) -> Iterator[None]:
+    """Keep notes of the server out of the log: it says of each primary key that its name is ignored."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _without_timeout(connection: Connection) -> Iterator[None]:
     if not getattr(connection.dialect, "is_mariadb", False):
         yield  # MySQL's timeout is for plain SELECTs alone.
         return

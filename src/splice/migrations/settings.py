@@ -1,4 +1,4 @@
-"""What a project says about its migrations: `[tool.splice]` of its pyproject.toml, Alembic's own files, the environment.
+"""What a project says about its migrations: `[tool.splice]` in pyproject.toml, files of Alembic's, DATABASE_URL.
 
 Nothing here needs Alembic, and nothing of the project is imported before it is asked for.
 """
@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
@@ -94,7 +95,8 @@ def bind_of(settings: Settings, environ: Mapping[str, str] = os.environ) -> Bind
     if not settings.chosen and environ.get(DATABASE_URL):
         return environ[DATABASE_URL]
     if settings.database is not None:
-        return settings.database if "://" in settings.database else _engine(settings, settings.database)
+        said = _expanded(settings.database, environ)
+        return said if "://" in said else _engine(settings, said)
     return None if settings.app is None else _engine(settings, settings.app)
 
 
@@ -153,12 +155,9 @@ def _section(folder: Path, name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-_ENTRIES: Final[Mapping[str, tuple[type, ...]]] = {
-    "app": (str,),
-    "database": (str,),
-    "metadata": (str, list),
-    "migrations": (str,),
-}
+_ENTRIES: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
+    {"app": (str,), "database": (str,), "metadata": (str, list), "migrations": (str,)}
+)
 
 
 def _check_section(said: Mapping[str, Any]) -> None:
@@ -202,6 +201,16 @@ def _engine(settings: Settings, reference: str) -> Bind:
         f"{reference} leads to no database; give the URL in {DATABASE_URL}, or refer to the Database: "
         'database = "main:db" under [tool.splice] in pyproject.toml'
     )
+
+
+def _expanded(text: str, environ: Mapping[str, str]) -> str:
+    """`$NAME` is the variable of the environment: so that no password stands in the list of processes."""
+    if not text.startswith("$"):
+        return text
+    name = text[1:].strip("{}")
+    if not environ.get(name):
+        raise SetupError(f"the environment variable {name} is not set; export it, or write the URL itself")
+    return environ[name]
 
 
 def _installed(app: Any) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""What an env.py needs: a connection, the options of `context.configure`, and a transaction that keeps references whole.
+"""What an env.py needs: a connection, the options of `context.configure`, a transaction that keeps references whole.
 
 `env.py` beside this file runs wherever a project has none of its own.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic.config import Config
+from alembic.runtime.plugins import Plugin
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,18 +23,22 @@ from splice.conventions import named
 from splice.engines import EngineSettings, make_engine, read_url
 from splice.errors import SetupError
 from splice.migrations.autogenerate import complete, include_name, include_object, render_item
-from splice.migrations.comparison import is_other_default, is_other_type
+from splice.migrations.comparison import PLUGIN, is_other_type, setup
 from splice.migrations.connections import prepared
 from splice.migrations.settings import Settings, bind_of, find_settings, metadata_of
 
 __all__ = ["FOLDER", "options", "run", "transaction"]
 
+setup(Plugin(PLUGIN))
+
 FOLDER: Final = Path(__file__).parent
 """Where env.py and script.py.mako lie."""
 
+_DROP_TRIGGER: Final = re.compile(r"DROP\s+TRIGGER\s+(?:IF\s+EXISTS\s+)?[\"`\[]?(\w+)", re.IGNORECASE)
+
 
 def run(config: Config, migrate: Callable[[Connection], None]) -> None:
-    """Call a function with the connection of the command; where Alembic's own program runs, with one of the settings."""
+    """Call a function with the connection of the command, or where Alembic's own program runs, of the settings."""
     given = config.attributes.get("connection")
     if given is not None:
         migrate(given)
@@ -60,12 +66,12 @@ def options(config: Config, connection: Connection) -> dict[str, Any]:
         "include_name": include_name(tables),
         "include_object": include_object,
         "compare_type": is_other_type,
-        "compare_server_default": is_other_default,
-        "autogenerate_plugins": ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
+        "compare_server_default": True,
+        "autogenerate_plugins": ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", PLUGIN],
         "render_item": render_item,
         "process_revision_directives": complete,
         "user_module_prefix": None,
-        "literal_binds": True,
+        "literal_binds": not isinstance(connection, Connection),  # Only where SQL is written, not run.
         **config.attributes.get("options", {}),
     }
 
@@ -74,25 +80,58 @@ def options(config: Config, connection: Connection) -> dict[str, Any]:
 def transaction(connection: Connection, context: Any) -> Iterator[None]:
     """Alembic's transaction around all revisions; on SQLite it ends only if references are as whole as before.
 
-    There, a table that is changed is made anew and the old one dropped, for which foreign keys are switched off.
+    There, a table that is changed is made anew and the old one dropped, with its triggers, which are put back; foreign
+    keys are switched off meanwhile.
 
     Raises:
         SetupError: Rows would refer to nothing.
     """
     with context.begin_transaction():
-        before = _broken_references(connection)
-        yield
-        broken = _broken_references(connection) - before
-        if broken:
-            found = ", ".join(f"{count} of {table}" for table, count in sorted(broken.items()))
-            raise SetupError(f"rows would refer to rows that do not exist ({found})")
+        if connection.dialect.name == "sqlite" and isinstance(connection, Connection):
+            with _triggers_kept(connection), _references_kept(connection):
+                yield
+        else:
+            yield
+
+
+@contextmanager
+def _references_kept(connection: Connection) -> Iterator[None]:
+    before = _broken_references(connection)
+    yield
+    broken = _broken_references(connection) - before
+    if broken:
+        found = ", ".join(f"{count} of {table}" for table, count in sorted(broken.items()))
+        raise SetupError(f"rows would refer to rows that do not exist ({found})")
 
 
 def _broken_references(connection: Connection) -> Counter[str]:
-    """How many rows of each table refer to nothing; looked for on SQLite alone."""
-    if connection.dialect.name != "sqlite" or not isinstance(connection, Connection):
-        return Counter()
+    """How many rows of each table refer to nothing."""
     return Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
+
+
+@contextmanager
+def _triggers_kept(connection: Connection) -> Iterator[None]:
+    """Put back the triggers that were lost with a table that is there again; not those that a revision has dropped."""
+    before, dropped = _triggers(connection), set[str]()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        dropped.update(name.lower() for name in _DROP_TRIGGER.findall(statement))
+
+    sa.event.listen(connection, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        sa.event.remove(connection, "before_cursor_execute", note)
+    kept, tables = _triggers(connection), set(sa.inspect(connection).get_table_names())
+    for name, (table, text) in before.items():
+        if name not in kept and name.lower() not in dropped and table in tables:
+            connection.exec_driver_sql(text)
+
+
+def _triggers(connection: Connection) -> dict[str, tuple[str, str]]:
+    """The table and the text of each trigger."""
+    rows = connection.exec_driver_sql("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
+    return {name: (table, text) for name, table, text in rows}
 
 
 def _tables(config: Config) -> list[sa.MetaData]:
