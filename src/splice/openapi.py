@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -102,12 +103,24 @@ def documentation(service: Service, verb: Verb) -> dict[str, Any]:
         "summary": _SUMMARIES[verb].format(name=name, names=service.description.table),
         "description": _describe(verb),
         "responses": {**responses(*_PROBLEMS[verb]), **_successes(service, verb)},
-        "openapi_extra": {"parameters": _parameters(service, verb)},
+        "openapi_extra": _Parameters(partial(_parameters, service, verb)),
     }
     if verb == "delete":
         return {**options, "status_code": 204}
     model = Page[read] if verb == "list" else read  # type: ignore[valid-type]  # from a value
     return {**options, "response_model": model, "status_code": 201 if verb == "create" else 200}
+
+
+class _Parameters(dict[str, Any]):
+    """The parameters of a route, made when FastAPI reads them: a service of 400 tables may never show its document."""
+
+    def __init__(self, make: Callable[[], list[dict[str, Any]]]) -> None:
+        super().__init__(parameters=[])
+        self._make = make
+
+    def items(self) -> Any:  # what the base says has no public name
+        self["parameters"] = self["parameters"] or self._make()
+        return super().items()
 
 
 def list_parameters(model: Readable) -> list[dict[str, Any]]:

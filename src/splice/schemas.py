@@ -127,14 +127,18 @@ class RowSerializer:
         return written
 
     def _as_text(self, row: _Row) -> _Row:
-        """A row of SQLite, which keeps bytes in any column: one such value would otherwise make a list a failure."""
+        """A row of SQLite, which keeps bytes in any column: one such value would otherwise make a list a failure.
+
+        Bytes that are text in UTF-8 are shown as that text in any case.
+        """
         return {
             name: base64.b64encode(value).decode() if self._is_stray(name, value) else value
             for name, value in row.items()
         }
 
     def _is_stray(self, name: str, value: Any) -> bool:
-        return isinstance(value, bytes) and name in self._types and not _is_about_bytes(self._types[name])
+        stray = isinstance(value, bytes) and name in self._types and not _is_about_bytes(self._types[name])
+        return stray and "\ufffd" in value.decode(errors="replace")
 
     def digest(self, row: _Row) -> str:
         """A hash over every field: rows with one digest hold the same."""

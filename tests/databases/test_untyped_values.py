@@ -35,7 +35,8 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     app.include_router(Resource(Note, db))
     with TestClient(app) as client:
         with sqlite3.connect(tmp_path / "app.db") as connection:
-            connection.execute("INSERT INTO notes VALUES (1, x'fffe00', x'fffe00'), (2, 'fine', NULL)")
+            stray = "(1, x'fffe00', x'fffe00'), (2, 'fine', NULL), (3, cast('also fine' AS BLOB), NULL)"
+            connection.execute(f"INSERT INTO notes VALUES {stray}")
         connection.close()
         yield client
 
@@ -45,8 +46,17 @@ STRAY = {"id": 1, "text": "//4A", "picture": "//4A"}
 
 def test_a_stray_value_is_shown_in_base64(client):
     """One row is no reason to fail, and its neighbours are not touched."""
-    assert client.get("/notes").json() == {"items": [STRAY, {"id": 2, "text": "fine", "picture": None}]}
-    assert client.get("/notes?count=exact").json()["total"] == 2
+    fine = {"id": 2, "text": "fine", "picture": None}
+    assert client.get("/notes?limit=2").json() == {"items": [STRAY, fine]}
+    assert client.get("/notes?count=exact").json()["total"] == 3
+
+
+def test_bytes_that_are_text_are_shown_as_text(client):
+    """In a list as well as alone, whatever stands beside them."""
+    alone = client.get("/notes/3").json()
+
+    assert alone == {"id": 3, "text": "also fine", "picture": None}
+    assert client.get("/notes").json()["items"][2] == alone
 
 
 def test_a_row_with_a_stray_value_has_a_tag_and_can_be_mended(client):

@@ -8,8 +8,8 @@ python   A block with a title (```` ```python title="main.py" ````, or `# main.p
          they are one program, or one file.
 pycon    Prompts and answers, checked by doctest.
 console  A line `$ command` is run by bash; `export` and `cd` stay for the page. The lines below it, if any, are
-         what it prints: `…` stands for any text, on a line of its own for any lines. A command without them may print
-         anything, but has to succeed. `sh` is the same.
+         what it prints: `…` stands for any text, on a line of its own for any lines. Without them it may print anything.
+         It has to succeed; one that is meant to fail ends with `|| …`. `sh` is the same.
          A command that ends with ` &` or starts a server (`uvicorn …`, `splice serve …`, `python -m examples.…`) runs
          in the background until the next one or the end of the page; the port 8000 of the text is a free port in truth.
          `make …`, `pip …`, `git clone …` and the like are not run, but looked up: the target, the extra.
@@ -130,19 +130,17 @@ class Reader:
                 self._compare(command)
 
     def _compare(self, command: Command) -> None:
-        if not command.output:
-            self._succeed(command.text)
-            return
-        printed = self._run(command.text).stdout
-        if not pattern(command.output).fullmatch(f"{tidy(printed)}\n"):
+        printed = self._succeed(command.text)
+        if command.output and not pattern(command.output).fullmatch(f"{tidy(printed)}\n"):
             message = f"$ {command.text}\nprints\n{tidy(printed)}\nand not\n{command.output}"
             raise WrongPage(message)
 
-    def _succeed(self, command: str) -> None:
+    def _succeed(self, command: str) -> str:
         done = self._run(command)
         if done.returncode:
             message = f"$ {command}\nfails with\n{done.stdout}"
             raise WrongPage(message)
+        return done.stdout
 
     def _run(self, command: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
