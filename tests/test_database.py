@@ -143,9 +143,18 @@ def test_a_url_says_which_driver_is_used(url, spelt, dialect, is_async):
     assert (repr(db), db.dialect, db.is_async) == (f"Database({spelt})", dialect, is_async)
 
 
-def test_the_password_is_not_shown():
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:s3cret@h/d",
+        "postgresql+psycopg://ada@h/d?password=s3cret",
+        "postgresql+psycopg://ada@h/d?sslpassword=s3cret",
+        "mariadb+pymysql://ada@h/d?passwd=s3cret",
+    ],
+)
+def test_the_password_is_not_shown(url):
     """What a Database prints of itself can go into a log."""
-    assert "s3cret" not in repr(Database("postgresql://ada:s3cret@h/d"))
+    assert "s3cret" not in repr(Database(url))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splice.english import plural, singular
+from splice.english import article, plural, singular
 
 PAIRS = (
     ("address", "addresses"),
@@ -65,3 +65,20 @@ def test_any_text_has_a_singular_and_a_plural(text: str):
     singular(text)
 
     assert text == "" or plural(text) != ""
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("Order", "an"),
+        ("User", "a"),
+        ("Update", "an"),
+        ("One", "a"),
+        ("Euro", "a"),
+        ("Hour", "an"),
+        ("House", "a"),
+    ],
+)
+def test_a_or_an(word: str, said: str):
+    """A sound decides, not a letter."""
+    assert article(word) == said

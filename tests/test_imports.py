@@ -16,12 +16,24 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The lowest layer first. A module imports from lower layers only, never from its own.
 LAYERS = (
-    {"terms", "errors", "marks", "english"},
-    {"parser", "values", "drivers", "issues", "locks", "conventions", "programs", "names", "types"},
+    {"terms", "errors", "marks", "english", "python_source"},
+    {
+        "parser",
+        "values",
+        "drivers",
+        "issues",
+        "locks",
+        "conventions",
+        "names",
+        "types",
+        "settings",
+        "loading",
+        "signatures",
+    },
     {"description"},
     {"plan", "schemas"},
     {"statements", "faults", "engines", "creation", "hooks", "reflection"},
-    {"binds", "shapes", "migrations", "sources"},
+    {"binds", "shapes", "migrations", "sources", "programs"},
     {"operations", "problems", "database"},
     {"handlers", "routes", "checks", "answers", "reports"},
     {"openapi", "guard", "pages"},

@@ -30,6 +30,7 @@ ANY_NAME = st.text(max_size=40)
         ("Sales by Category", "SalesByCategory"),
         ("3d models", "Table3dModel"),
         ("日本", "日本"),
+        ("\U0001ed01", "TableRow"),
         ("😀", "TableRow"),
         ("", "TableRow"),
     ],
@@ -40,7 +41,7 @@ def test_a_class_is_named_after_what_a_row_is(table: str, name: str):
 
 
 @pytest.mark.parametrize(
-    "table", ["base", "text", "none", "dates", "enum", "mapped", "database", "resources"]
+    "table", ["base", "text", "none", "dates", "enum", "mapped", "database", "resources", "i", "o"]
 )
 def test_a_class_hides_nothing_that_its_module_needs(table: str):
     """A table that is called like something of SQLAlchemy's or splice's gives way."""

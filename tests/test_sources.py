@@ -136,6 +136,22 @@ def test_the_text_passes_a_linter(url: str, tmp_path: Path):
     assert ruff("check", "--select", "F,E,I", str(path)) == "All checks passed!"
 
 
+def test_names_that_look_like_numbers_pass_a_linter(tmp_path: Path):
+    """A column keeps its name, with a word to the linter; a class does not."""
+    with closing(sqlite3.connect(tmp_path / "some.db")) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE l (id INTEGER PRIMARY KEY, l INT, "O" DATETIME DEFAULT CURRENT_TIMESTAMP, "I" TEXT);
+            CREATE TABLE i (id INTEGER PRIMARY KEY, l_id INT REFERENCES l (id));
+            CREATE TABLE o (id INTEGER PRIMARY KEY);
+            """
+        )
+    path = tmp_path / "models.py"
+    path.write_text(models_source(reflected(f"sqlite:///{tmp_path / 'some.db'}"), "some.db"))
+
+    assert ruff("check", "--select", "F,E,I,RUF100", str(path)) == "All checks passed!"
+
+
 def test_the_text_is_formatted(url: str, tmp_path: Path):
     """A formatter has nothing to change."""
     path = tmp_path / "models.py"

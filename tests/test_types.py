@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -189,6 +189,16 @@ def test_text_of_a_query_is_a_number_where_it_is_written_like_one(text: str, val
 def test_text_in_a_body_stays_text():
     """JSON tells a number from a text that looks like one."""
     assert TypeAdapter(Value).validate_json('"5"', strict=True) == "5"
+
+
+def test_text_in_a_path_is_a_number_where_it_is_written_like_one():
+    """FastAPI reads the part of a path as a Python value; a field of a model stays what it is."""
+
+    class Body(BaseModel):
+        value: Value
+
+    assert TypeAdapter(Value).validate_python("5") == 5
+    assert Body(value="5").value == "5"
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, float("inf")])

@@ -19,10 +19,10 @@ from splice.engines import (
     DialectName,
     EngineSettings,
     for_writing,
-    is_async,
     is_in_memory,
     make_engine,
     read_url,
+    says_async,
 )
 from splice.errors import SetupError
 
@@ -128,7 +128,7 @@ def _source_of_url(url: URL, settings: EngineSettings) -> Source:
     return Source(
         url=url,
         dialect=_dialect_name(url.get_backend_name()),
-        is_async=is_async(url),
+        is_async=says_async(url),
         is_local=is_in_memory(url),
         is_single=False,
         owned=True,

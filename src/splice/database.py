@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Generic, TypeAlias, cast, get_type_hints, overload
+from typing import Any, Final, Generic, TypeAlias, cast, overload
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -43,11 +43,12 @@ from splice.binds import AnyConnection, AnySession, Bind, Opened, Source, elsewh
 from splice.creation import create_tables
 from splice.description import Description
 from splice.drivers import classify
-from splice.engines import DialectName, EngineSettings
+from splice.engines import DialectName, EngineSettings, shown
 from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, SetupError, TooBusy
 from splice.faults import Moment, repeatable, translate
 from splice.hooks import has_committed, keep_committed, run_committed
 from splice.migrations import Mode, bring_up_to_date
+from splice.signatures import read_once
 
 __all__ = [
     "Database",
@@ -55,12 +56,10 @@ __all__ = [
     "call_hook",
     "is_async_callable",
     "plain_hook",
-    "read_once",
     "run_on",
 ]
 
 _T = TypeVar("_T")
-_F = TypeVar("_F", bound=Callable[..., Any])
 _S = TypeVar("_S", bound="AsyncSession | Session", default=Any)
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
@@ -124,12 +123,6 @@ def is_async_callable(function: Callable[..., Any]) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-def read_once(function: _F) -> _F:
-    """Turn the text of a function's annotations into types; FastAPI would evaluate it anew for every route."""
-    function.__annotations__ = get_type_hints(function)
-    return function
 
 
 class Database(Generic[_S]):
@@ -207,7 +200,7 @@ class Database(Generic[_S]):
         self.session = Depends(self._request_session, scope="function")
 
     def __repr__(self) -> str:
-        return f"Database({self.url.render_as_string(hide_password=True)})"
+        return f"Database({shown(self.url)})"
 
     @property
     def url(self) -> URL:

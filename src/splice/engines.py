@@ -28,10 +28,12 @@ __all__ = [
     "DialectName",
     "EngineSettings",
     "for_writing",
-    "is_async",
+    "has_password",
     "is_in_memory",
     "make_engine",
     "read_url",
+    "says_async",
+    "shown",
 ]
 
 DialectName: TypeAlias = Literal["sqlite", "postgresql", "mariadb", "mysql"]
@@ -86,9 +88,25 @@ def read_url(text: str | URL) -> URL:
     return _spell_for_asyncpg(url) if url.get_driver_name() == "asyncpg" else url
 
 
-def is_async(url: URL) -> bool:
+def says_async(url: URL) -> bool:
     """Whether the driver of the URL is used through asyncio; psycopg, which can do both, is."""
     return url.get_driver_name() == "psycopg" or _dialect_class(url).is_async
+
+
+def has_password(url: URL) -> bool:
+    """Whether a URL holds what must not be shown, in its place or among the parameters of a driver."""
+    return bool(url.password) or any(_is_password(name) for name in url.query)
+
+
+def shown(url: URL) -> str:
+    """The text of a URL without its password."""
+    secret = [name for name in url.query if _is_password(name)]
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def _is_password(parameter: str) -> bool:
+    # libpq has password and sslpassword, PyMySQL passwd.
+    return any(word in parameter.lower() for word in ("password", "passwd", "pwd"))
 
 
 def is_in_memory(url: URL) -> bool:
@@ -97,8 +115,13 @@ def is_in_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and (":memory:" in path or url.query.get("mode") == "memory")
 
 
-def make_engine(url: URL, settings: EngineSettings) -> Engine | AsyncEngine:
+def make_engine(url: URL, settings: EngineSettings, *, is_async: bool | None = None) -> Engine | AsyncEngine:
     """An engine that has not connected yet, with the settings of its database.
+
+    Args:
+        url: Where the database is, its driver named.
+        settings: What a user has chosen.
+        is_async: Which of the two kinds it is to be, for a driver that can do both; what the URL says if left out.
 
     Raises:
         SetupError: The folder of an SQLite file does not exist.
@@ -107,7 +130,8 @@ def make_engine(url: URL, settings: EngineSettings) -> Engine | AsyncEngine:
     given = dict(settings.options)
     connect_args = {**_connect_args(url, settings), **given.pop("connect_args", {})}
     options = {"hide_parameters": True, **_pool_options(url, settings, given), **_isolation(url), **given}
-    make: Callable[..., Engine | AsyncEngine] = create_async_engine if is_async(url) else sa.create_engine
+    chosen = says_async(url) if is_async is None else is_async
+    make: Callable[..., Engine | AsyncEngine] = create_async_engine if chosen else sa.create_engine
     engine = make(url, connect_args=connect_args, **options)
     _prepare(engine.sync_engine if isinstance(engine, AsyncEngine) else engine)
     return engine
@@ -190,7 +214,7 @@ def _pool_options(url: URL, settings: EngineSettings, given: Mapping[str, Any]) 
         return {}
     if is_in_memory(url):
         # Not a StaticPool: there, two units at once would share one transaction.
-        single = AsyncAdaptedQueuePool if is_async(url) else QueuePool
+        single = AsyncAdaptedQueuePool if says_async(url) else QueuePool
         return {
             "poolclass": single,
             "pool_size": 1,

@@ -9,7 +9,7 @@ import re
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["plural", "singular"]
+__all__ = ["article", "plural", "singular"]
 
 _IRREGULAR: Final = MappingProxyType(
     {
@@ -121,6 +121,11 @@ _PLURAL_RULES: Final = (
 )
 """First match wins."""
 
+_VOWEL: Final = re.compile(
+    r"[aio](?!ne(s|$))|e(?!u)|u(?!n[ai]|s[aeiu]|t[ei]|r[aiou]|k)|hour|honest|heir", re.IGNORECASE
+)
+"""A sound, not a letter: an hour and an update, a user and a euro."""
+
 
 def singular(word: str) -> str:
     """One of what the word counts, in lower case; a word that is no plural as it is.
@@ -150,3 +155,12 @@ def _is_plural(word: str) -> bool:
 
 def _ruled(word: str, rules: tuple[tuple[re.Pattern[str], str], ...]) -> str:
     return next(pattern.sub(ending, word, count=1) for pattern, ending in rules if pattern.search(word))
+
+
+def article(word: str) -> str:
+    """`a` or `an`, by how the word begins to sound.
+
+    >>> article("Order"), article("User"), article("Invoice"), article("Hour")
+    ('an', 'a', 'an', 'an')
+    """
+    return "an" if _VOWEL.match(word) else "a"

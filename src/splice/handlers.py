@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from fastapi import Request, Response
@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from splice import operations
 from splice.binds import AnySession
-from splice.database import read_once, run_on
+from splice.database import run_on
 from splice.description import Description
 from splice.errors import ContentTypeUnsupported, ForbiddenField, Invalid, Issue, UnknownParameter
 from splice.operations import RowAnswer, Subject, any_state
@@ -29,14 +29,13 @@ from splice.parser import parse
 from splice.plan import MAX_OFFSET, Readable, ReadPlan, plan_read
 from splice.problems import allowed_methods, from_body_validation
 from splice.schemas import Schemas
-from splice.terms import Query
+from splice.signatures import read_once
+from splice.terms import Query, Verb
 
 __all__ = [
     "HANDLERS",
-    "VERBS",
     "Handler",
     "Service",
-    "Verb",
     "answer_options",
     "body_of",
     "query_of",
@@ -44,11 +43,9 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
 _DECLARED: Final = "splice_declared_parameters"
-VERBS: Final[tuple[Verb, ...]] = ("list", "create", "read", "replace", "update", "delete")
 
 
 @dataclass(frozen=True, slots=True)

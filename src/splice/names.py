@@ -8,12 +8,13 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from splice import english
 
 __all__ = [
+    "PATHS_IN_USE",
     "attribute_name",
     "children_name",
     "class_name",
@@ -59,6 +60,7 @@ _CLASS_NAMES_IN_USE: Final = frozenset(
         "Float",
         "ForeignKey",
         "ForeignKeyConstraint",
+        "I",
         "INTEGER",
         "Identity",
         "Index",
@@ -75,6 +77,7 @@ _CLASS_NAMES_IN_USE: Final = frozenset(
         "None",
         "Number",
         "Numeric",
+        "O",
         "Object",
         "Page",
         "Policy",
@@ -98,10 +101,13 @@ _CLASS_NAMES_IN_USE: Final = frozenset(
         "Value",
     }
 )
-"""What generated modules import, or Python has: a class of this name would hide it."""
+"""What generated modules import, or Python has, a class of this name would hide; linters refuse `I` and `O`."""
 
 _ATTRIBUTES_IN_USE: Final = frozenset({"metadata", "registry", "type_annotation_map"})
 """What SQLAlchemy keeps for itself."""
+
+PATHS_IN_USE: Final = frozenset({"/docs", "/health", "/openapi.json", "/problems", "/ready", "/redoc"})
+"""What an application serves besides its resources."""
 
 
 def class_name(table: str) -> str:
@@ -125,7 +131,7 @@ def attribute_name(column: str) -> str:
     ('AlbumId', 'Order_ID', 'class_')
     """
     # Python reads identifiers in this form, so any other could not be found again; a leading _ would make it private.
-    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", column)).lstrip("_")
+    name = re.sub(r"\W+", "_", _nameable(column)).lstrip("_")
     name = name if column.endswith("_") else name.rstrip("_")
     name = name if name.isidentifier() or keyword.iskeyword(name) else f"column_{name}".rstrip("_")
     return f"{name}_" if keyword.iskeyword(name) or name in _ATTRIBUTES_IN_USE else name
@@ -164,7 +170,7 @@ def link_name(target: str) -> str:
     return _attribute(_plural(snake(target)))
 
 
-def unique(name: str, taken: Collection[str], *others: str) -> str:
+def unique(name: str, taken: Container[str], *others: str) -> str:
     """The first of the names that is not taken, else the first one with a number.
 
     >>> unique("artist", {"artist"}, "artist_row"), unique("id", {"id", "id_2"})
@@ -197,8 +203,14 @@ def _plural(name: str) -> str:
     return f"{first}{line}{english.plural(last)}"
 
 
+def _nameable(name: str) -> str:
+    """A name in the form in which Python reads identifiers, with blanks for digits that none can have."""
+    normal = unicodedata.normalize("NFKC", name)
+    return "".join(sign if not sign.isalnum() or f"a{sign}".isidentifier() else " " for sign in normal)
+
+
 def _words(name: str) -> list[str]:
-    words = _WORD.findall(unicodedata.normalize("NFKC", name))
+    words = _WORD.findall(_nameable(name))
     parts = [part for word in words for part in _CAMEL_BOUNDARY.split(word)]
     shouted = "".join(words).isupper()
     return [part.lower() if shouted else part for part in parts]

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from splice.description import Field
+from splice.english import article
 from splice.errors import (
     BodyTooLarge,
     CheckFailed,
@@ -32,11 +33,12 @@ from splice.errors import (
     UnknownField,
     UnknownParameter,
 )
-from splice.handlers import Service, Verb
+from splice.handlers import Service
 from splice.parser import PARAMETERS
 from splice.plan import MAX_OFFSET, Readable
 from splice.problems import responses
 from splice.schemas import Page
+from splice.terms import Verb
 
 __all__ = ["documentation", "list_parameters"]
 
@@ -87,11 +89,11 @@ _PROBLEMS: Final[Mapping[Verb, tuple[type[Problem], ...]]] = MappingProxyType(
 _SUMMARIES: Final[Mapping[Verb, str]] = MappingProxyType(
     {
         "list": "List {names}",
-        "create": "Create a {name}",
-        "read": "Read a {name}",
-        "replace": "Replace a {name}",
-        "update": "Change a {name} (merge patch)",
-        "delete": "Delete a {name}",
+        "create": "Create {a} {name}",
+        "read": "Read {a} {name}",
+        "replace": "Replace {a} {name}",
+        "update": "Change {a} {name} (merge patch)",
+        "delete": "Delete {a} {name}",
     }
 )
 
@@ -100,7 +102,7 @@ def documentation(service: Service, verb: Verb) -> dict[str, Any]:
     """The options of `add_api_route` that only the document shows."""
     name, read = service.description.name, service.schemas.Read
     options: dict[str, Any] = {
-        "summary": _SUMMARIES[verb].format(name=name, names=service.description.table),
+        "summary": _SUMMARIES[verb].format(a=article(name), name=name, names=service.description.table),
         "description": _describe(verb),
         "responses": {**responses(*_PROBLEMS[verb]), **_successes(service, verb)},
         "openapi_extra": _Parameters(partial(_parameters, service, verb)),

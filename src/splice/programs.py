@@ -6,18 +6,18 @@ has one statement of its own.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
+
+from splice.names import unique
+from splice.python_source import INDENT, WIDTH, Call, docstring, import_lines, literal, natural
+from splice.settings import DATABASE_URL
+from splice.terms import Verb
 
 __all__ = ["Metadata", "Program", "Route", "main_source"]
 
-_Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
-
-_WIDTH: Final = 88
 _TAKEN: Final = frozenset(
     {"os", "app", "db", "resource", "resources", "FastAPI", "Database", "Resource", "install"}
 )
@@ -44,7 +44,7 @@ class Route:
 
     model: str
     module: str = "models"
-    only: tuple[_Verb, ...] | None = None
+    only: tuple[Verb, ...] | None = None
     prefix: str | None = None
     remark: str | None = None
 
@@ -76,7 +76,7 @@ def main_source(program: Program) -> str:
     """The text of a module with a FastAPI application called `app`."""
     names = _names(program)
     blocks = [
-        f'"""{_in_docstring(f"A REST API for {program.source}.")}"""',
+        docstring(f"A REST API for {program.source}."),
         "import os",
         f"from fastapi import FastAPI\nfrom splice import Database, {'Resource, ' if program.routes else ''}install",
         *_model_imports(names, program),
@@ -94,7 +94,7 @@ _Names: TypeAlias = dict[tuple[str, str], str]
 def _names(program: Program) -> _Names:
     names: _Names = {}
     for module, model in dict.fromkeys(_imported(program)):
-        names[module, model] = _free(model, module, {*_TAKEN, *names.values()})
+        names[module, model] = unique(model, {*_TAKEN, *names.values()}, _with_module(model, module))
     return names
 
 
@@ -104,75 +104,40 @@ def _imported(program: Program) -> Iterator[tuple[str, str]]:
         yield program.create.module, program.create.name
 
 
-def _free(model: str, module: str, taken: set[str]) -> str:
-    if model not in taken:
-        return model
-    wanted = f"{_camel(module.rpartition('.')[2])}{model}"
-    numbered = (f"{wanted}{number}" for number in range(2, len(taken) + 3))
-    return next(name for name in (wanted, *numbered) if name not in taken)
-
-
-def _camel(word: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in word.split("_"))
+def _with_module(model: str, module: str) -> str:
+    words = module.rpartition(".")[2].split("_")
+    return "".join(word[:1].upper() + word[1:] for word in words) + model
 
 
 # Imports, as isort sorts them.
 
 
 def _model_imports(names: _Names, program: Program) -> list[str]:
-    imported = sorted(dict.fromkeys(_imported(program)), key=lambda pair: _natural(pair[0]))
+    imported = sorted(dict.fromkeys(_imported(program)), key=lambda pair: natural(pair[0]))
     lines = [
         line
         for module, pairs in groupby(imported, key=lambda pair: pair[0])
-        for line in _import_from(module, {model: names[module, model] for _, model in pairs})
+        for line in import_lines(module, {model: names[module, model] for _, model in pairs})
     ]
     return ["\n".join(lines)] if lines else []
-
-
-def _import_from(module: str, names: dict[str, str]) -> Iterator[str]:
-    plain = sorted((model for model, name in names.items() if model == name), key=_isort_key)
-    renamed = sorted((model for model, name in names.items() if model != name), key=_isort_key)
-    if plain:
-        line = f"from {module} import {', '.join(plain)}"
-        many = f"from {module} import (\n" + "".join(f"    {name},\n" for name in plain) + ")"
-        yield line if len(line) <= _WIDTH else many
-    yield from (f"from {module} import {model} as {names[model]}" for model in renamed)
-
-
-def _isort_key(name: str) -> tuple[int, tuple[tuple[int, str], ...]]:
-    """CONSTANTS, then Classes, then the rest."""
-    if len(name) > 1 and name.isupper():
-        return 0, _natural(name)
-    return (1 if name[:1].isupper() else 2), _natural(name)
-
-
-def _natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Numbers inside of a name count as numbers: `Item2` comes before `Item10`."""
-    parts = re.findall(r"\d+|\D+", name)
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
 
 
 # Statements.
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    name: str
-    arguments: Sequence[str | _Call]
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(str(argument) for argument in self.arguments)})"
-
-
 def _application(program: Program, names: _Names) -> Iterator[str]:
-    asked: str | _Call = 'os.environ["DATABASE_URL"]'
+    asked: str | Call = f'os.environ["{DATABASE_URL}"]'
     if program.url is not None:
-        asked = _Call("os.environ.get", ['"DATABASE_URL"', _quoted(program.url)])
+        asked = Call("os.environ.get(", [literal(DATABASE_URL), literal(program.url)])
     made = program.create
     create = [] if made is None else [f"create={names[made.module, made.name]}.{made.attribute}"]
-    yield from _written("db = ", _Call("Database", [asked, *create]))
-    yield from _written("app = ", _Call("FastAPI", [f"title={_quoted(program.title)}"]))
+    yield _assigned("db", Call("Database(", [asked, *create]))
+    yield _assigned("app", Call("FastAPI(", [f"title={literal(program.title)}"]))
     yield "install(app, db)"
+
+
+def _assigned(name: str, value: Call) -> str:
+    return f"{name} = {value.spelt(room=WIDTH - len(name) - 3)}"
 
 
 def _included(program: Program, names: _Names) -> Iterator[str]:
@@ -183,12 +148,12 @@ def _included(program: Program, names: _Names) -> Iterator[str]:
     else:
         for route in program.routes:
             yield from _remark(route, "")
-            yield from _written("", _Call("app.include_router", [_resource(route, names)]))
+            yield Call("app.include_router(", [_resource(route, names)]).spelt()
 
 
 def _listed(route: Route, names: _Names) -> Iterator[str]:
-    yield from _remark(route, "    ")
-    yield from _written("", _resource(route, names), "    ", ",")
+    yield from _remark(route, INDENT)
+    yield f"{INDENT}{_resource(route, names).spelt(INDENT, WIDTH - len(INDENT) - 1)},"
 
 
 def _remark(route: Route, indent: str) -> Iterator[str]:
@@ -196,41 +161,7 @@ def _remark(route: Route, indent: str) -> Iterator[str]:
         yield f"{indent}# {' '.join(route.remark.split())}"
 
 
-def _resource(route: Route, names: _Names) -> _Call:
-    only = [] if route.only is None else [f"only={{{', '.join(_quoted(verb) for verb in route.only)}}}"]
-    prefix = [] if route.prefix is None else [f"prefix={_quoted(route.prefix)}"]
-    return _Call("Resource", [names[route.module, route.model], "db", *only, *prefix])
-
-
-def _written(start: str, call: _Call, indent: str = "", end: str = "") -> Iterator[str]:
-    """A call on one line, with its arguments on the next, or with one argument a line: the first that fits."""
-    line = f"{indent}{start}{call}{end}"
-    if len(line) <= _WIDTH:
-        yield line
-        return
-    deeper = f"{indent}    "
-    together = f"{deeper}{', '.join(str(argument) for argument in call.arguments)}"
-    yield f"{indent}{start}{call.name}("
-    if len(together) <= _WIDTH:
-        yield together
-    else:
-        yield from _one_a_line(call.arguments, deeper)
-    yield f"{indent}){end}"
-
-
-def _one_a_line(arguments: Iterable[str | _Call], indent: str) -> Iterator[str]:
-    given = list(arguments)
-    end = "," if len(given) > 1 else ""
-    for argument in given:
-        if isinstance(argument, _Call):
-            yield from _written("", argument, indent, end)
-        else:
-            yield f"{indent}{argument}{end}"
-
-
-def _quoted(text: str) -> str:
-    return repr(text) if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
-
-
-def _in_docstring(text: str) -> str:
-    return " ".join(text.replace("\\", "/").replace('"', "'").split())
+def _resource(route: Route, names: _Names) -> Call:
+    only = [] if route.only is None else [f"only={{{', '.join(literal(verb) for verb in route.only)}}}"]
+    prefix = [] if route.prefix is None else [f"prefix={literal(route.prefix)}"]
+    return Call("Resource(", [names[route.module, route.model], "db", *only, *prefix])

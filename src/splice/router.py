@@ -25,7 +25,7 @@ from splice.checks import check_create, check_storage, say_what_is_private
 from splice.database import Database, call_hook, is_async_callable, run_on
 from splice.description import Description, Field, describe
 from splice.errors import Invalid, NotFound, SetupError
-from splice.handlers import HANDLERS, VERBS, Service, Verb, answer_options, query_of
+from splice.handlers import HANDLERS, Service, answer_options, query_of
 from splice.hooks import Change, Hook, Hooks
 from splice.openapi import documentation, list_parameters
 from splice.operations import RowAnswer, Subject
@@ -34,7 +34,7 @@ from splice.problems import responses
 from splice.routes import ResourceRoute, settled
 from splice.schemas import Schemas, column_limits, row_serializer
 from splice.shapes import EntityShape, RowShape
-from splice.terms import Query
+from splice.terms import VERBS, Query, Verb
 
 __all__ = ["MAX_BODY_BYTES", "Generated", "Resource", "generated_by"]
 

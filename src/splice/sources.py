@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from splice.python_source import INDENT, WIDTH, Call, docstring, import_lines, literal
 from splice.reflection import (
     SQLITE_INTEGER,
     Check,
@@ -29,13 +30,7 @@ from splice.types import AsStored
 
 __all__ = ["models_source"]
 
-_WIDTH: Final = 88
-"""Characters in a line: what formatters take where nobody has said anything."""
-
-_INDENT: Final = "    "
 _BIND: Final = re.compile(r"(?<![:\w\\]):(?=\w)")
-
-_Arguments: TypeAlias = "Sequence[str | _Call]"
 
 
 def models_source(reflection: Reflection, title: str) -> str:
@@ -47,65 +42,20 @@ def models_source(reflection: Reflection, title: str) -> str:
     """
     module = _Module(reflection)
     classes = [module.base(), *(module.model(model) for model in reflection.models)]
-    parts = [f'"""{_docstring(f"The tables of {title}.")}"""', module.imports(), *classes]
+    parts = [docstring(f"The tables of {title}."), module.imports(), *classes]
     return "\n\n\n".join(["\n\n".join(parts[:2]), *parts[2:]]) + "\n"
 
 
-# Python's spelling
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """An expression in brackets, which may have to be broken into lines."""
-
-    head: str
-    arguments: _Arguments
-    close: str = ")"
-
-    def spelt(self, indent: str = "", room: int = _WIDTH) -> str:
-        """In one line if there is room, else as formatters break it: all arguments in one line, or each in its own."""
-        flat = [part if isinstance(part, str) else part.spelt(room=10**9) for part in self.arguments]
-        one = f"{self.head}{', '.join(flat)}{self._comma(flat)}{self.close}"
-        if len(one) <= room:
-            return one
-        deeper = indent + _INDENT
-        together = deeper + ", ".join(flat)
-        if len(together) <= _WIDTH and self.close == ")" and self.head != "(":
-            return f"{self.head}\n{together}\n{indent}{self.close}"
-        lines = [
-            part if isinstance(part, str) else part.spelt(deeper, _WIDTH - len(deeper) - 1)
-            for part in self.arguments
-        ]
-        return f"{self.head}\n" + "".join(f"{deeper}{line},\n" for line in lines) + f"{indent}{self.close}"
-
-    def _comma(self, flat: Sequence[str]) -> str:
-        """A tuple of one has a comma."""
-        return "," if self.head == "(" and len(flat) == 1 else ""
-
-
-def _text(value: str) -> str:
-    """A literal in the quotes that formatters prefer."""
-    spelt = repr(value)
-    if value.count('"') > value.count("'"):
-        return spelt
-    # Of the two quotes, repr has escaped those alone that it put around the text.
-    inner = spelt[1:-1].replace("\\'", "'") if spelt[0] == "'" else spelt[1:-1]
-    return '"' + inner.replace('"', '\\"') + '"'
-
-
-def _docstring(text: str) -> str:
-    """Text that ends no docstring and escapes nothing."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return printable.replace("\\", "/").replace('"', "'").strip()
+# Literals
 
 
 def _sql(value: str) -> str:
     """SQL for `text()`, in which a colon before a name would be a parameter."""
-    return _text(_BIND.sub(r"\\:", value))
+    return literal(_BIND.sub(r"\\:", value))
 
 
 def _texts(values: Iterable[str]) -> list[str]:
-    return [_text(value) for value in values]
+    return [literal(value) for value in values]
 
 
 # The module
@@ -157,25 +107,8 @@ class _Imports:
             yield f"import datetime as {self._called('dt')}"
 
     def _from(self, module: str) -> str:
-        names = sorted(self.modules[module], key=_import_order)
-        plain = [name for name in names if self._called(name) == name]
-        renamed = [
-            f"from {module} import {name} as {self._called(name)}" for name in names if name not in plain
-        ]
-        together = [self._wrapped(module, plain)] if plain else []
-        return "\n".join([*together, *renamed])
-
-    def _wrapped(self, module: str, names: Sequence[str]) -> str:
-        line = f"from {module} import {', '.join(names)}"
-        if len(line) <= _WIDTH:
-            return line
-        return f"from {module} import (\n" + "".join(f"{_INDENT}{name},\n" for name in names) + ")"
-
-
-def _import_order(name: str) -> tuple[int, str]:
-    """Constants, classes, functions: the order of isort."""
-    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
-    return kind, name
+        called = {name: self._called(name) for name in self.modules[module]}
+        return "\n".join(import_lines(module, called))
 
 
 class _Module:
@@ -195,14 +128,14 @@ class _Module:
     def base(self) -> str:
         lines = [
             f"class Base({self._orm('DeclarativeBase')}):",
-            f'{_INDENT}"""What the models have in common."""',
+            f'{INDENT}"""What the models have in common."""',
         ]
         if self._on_sqlite:
             big, plain = self._sqlalchemy("BigInteger"), self._sqlalchemy("Integer")
             lines += [
                 "",
-                f"{_INDENT}# An INTEGER of SQLite has 64 bits.",
-                f'{_INDENT}type_annotation_map = {{int: {big}().with_variant({plain}, "sqlite")}}',
+                f"{INDENT}# An INTEGER of SQLite has 64 bits.",
+                f'{INDENT}type_annotation_map = {{int: {big}().with_variant({plain}, "sqlite")}}',
             ]
         return "\n".join(lines)
 
@@ -210,21 +143,21 @@ class _Module:
         head = [
             f"class {model.name}(Base):",
             *self._doc(model),
-            f"{_INDENT}__tablename__ = {_text(model.table)}",
+            f"{INDENT}__tablename__ = {literal(model.table)}",
         ]
         table = self._table_arguments(model)
         if table:
             head.append(self._assigned("__table_args__", table))
-        columns = [self._column(model, column) for column in model.columns]
+        columns = [_clear(column.attribute, self._column(model, column)) for column in model.columns]
         if not model.key:
             columns += ["", self._assigned("__mapper_args__", _mapper_arguments(model))]
-        relations = [self._relation(model, relation) for relation in model.relations]
+        relations = [_clear(relation.name, self._relation(model, relation)) for relation in model.relations]
         blocks = [head, columns, relations]
         return "\n\n".join("\n".join(block) for block in blocks if block)
 
     def _doc(self, model: Model) -> list[str]:
         what = {"view": "A view", "table": "A table without a key"}[model.kind]
-        return [] if model.key else [f'{_INDENT}"""{what}: its rows can be listed."""', ""]
+        return [] if model.key else [f'{INDENT}"""{what}: its rows can be listed."""', ""]
 
     def _orm(self, name: str) -> str:
         return self._imports.name("sqlalchemy.orm", name)
@@ -232,40 +165,42 @@ class _Module:
     def _sqlalchemy(self, name: str) -> str:
         return self._imports.name("sqlalchemy", name)
 
-    def _assigned(self, name: str, value: _Call, annotation: str = "") -> str:
-        start = f"{_INDENT}{name}{annotation} = "
-        return start + value.spelt(_INDENT, _WIDTH - len(start))
+    def _assigned(self, name: str, value: Call, annotation: str = "") -> str:
+        start = f"{INDENT}{name}{annotation} = "
+        return start + value.spelt(INDENT, WIDTH - len(start))
 
     # Tables
 
-    def _table_arguments(self, model: Model) -> _Call | None:
-        parts: list[str | _Call] = [
+    def _table_arguments(self, model: Model) -> Call | None:
+        parts: list[str | Call] = [
             self._foreign_key_rule(key) for key in model.foreign_keys if not _is_inline(key)
         ]
         parts += [self._unique(rule) for rule in model.uniques if not _is_inline_unique(rule)]
         parts += [self._check(rule) for rule in model.checks]
         parts += [self._index(index) for index in model.indexes]
-        options = [f'"schema": {_text(model.schema)}'] if model.schema else []
-        options += [f'"comment": {_text(model.comment)}'] if model.comment else []
+        options = [f'"schema": {literal(model.schema)}'] if model.schema else []
+        options += [f'"comment": {literal(model.comment)}'] if model.comment else []
         if not parts:
-            return _Call("{", options, "}") if options else None
-        return _Call("(", [*parts, *([_Call("{", options, "}")] if options else [])])
+            return Call("{", options, "}") if options else None
+        return Call("(", [*parts, *([Call("{", options, "}")] if options else [])])
 
-    def _foreign_key_rule(self, key: ForeignKey) -> _Call:
-        local = _Call("[", _texts(key.columns), "]")
-        remote = _Call("[", [_text(target) for target in _targets(key)], "]")
-        return _Call(f"{self._sqlalchemy('ForeignKeyConstraint')}(", [local, remote, *_key_options(key)])
+    def _foreign_key_rule(self, key: ForeignKey) -> Call:
+        local = Call("[", _texts(key.columns), "]")
+        remote = Call("[", [literal(target) for target in _targets(key)], "]")
+        return Call(f"{self._sqlalchemy('ForeignKeyConstraint')}(", [local, remote, *_key_options(key)])
 
-    def _unique(self, rule: Unique) -> _Call:
-        options = [f"name={_text(rule.name)}"] if rule.name else []
-        return _Call(f"{self._sqlalchemy('UniqueConstraint')}(", [*_texts(rule.columns), *options])
+    def _unique(self, rule: Unique) -> Call:
+        options = [f"name={literal(rule.name)}"] if rule.name else []
+        return Call(f"{self._sqlalchemy('UniqueConstraint')}(", [*_texts(rule.columns), *options])
 
-    def _check(self, rule: Check) -> _Call:
-        return _Call(f"{self._sqlalchemy('CheckConstraint')}(", [_sql(rule.text), f"name={_text(rule.name)}"])
+    def _check(self, rule: Check) -> Call:
+        return Call(
+            f"{self._sqlalchemy('CheckConstraint')}(", [_sql(rule.text), f"name={literal(rule.name)}"]
+        )
 
-    def _index(self, index: Index) -> _Call:
+    def _index(self, index: Index) -> Call:
         options = ["unique=True"] if index.unique else []
-        return _Call(f"{self._sqlalchemy('Index')}(", [_text(index.name), *_texts(index.columns), *options])
+        return Call(f"{self._sqlalchemy('Index')}(", [literal(index.name), *_texts(index.columns), *options])
 
     # Columns
 
@@ -276,12 +211,12 @@ class _Module:
         shown = f"{annotation} | None" if column.nullable else annotation
         start = f": {self._orm('Mapped')}[{shown}]"
         if not arguments and model.key:
-            return f"{_INDENT}{column.attribute}{start}"
-        call = _Call(f"{self._orm('mapped_column')}(", arguments)
+            return f"{INDENT}{column.attribute}{start}"
+        call = Call(f"{self._orm('mapped_column')}(", arguments)
         return self._assigned(column.attribute, call, start)
 
-    def _column_arguments(self, model: Model, column: Column, type_: str | _Call | None) -> list[str | _Call]:
-        arguments: list[str | _Call] = [] if column.name == column.attribute else [_text(column.name)]
+    def _column_arguments(self, model: Model, column: Column, type_: str | Call | None) -> list[str | Call]:
+        arguments: list[str | Call] = [] if column.name == column.attribute else [literal(column.name)]
         arguments += [] if type_ is None else [type_]
         own = (key for key in model.foreign_keys if key.columns == (column.name,))
         arguments += [self._foreign_key(key) for key in own]
@@ -290,41 +225,41 @@ class _Module:
         arguments += [] if column.autoincrement is None else [f"autoincrement={column.autoincrement}"]
         arguments += ["unique=True"] if Unique((column.name,)) in model.uniques else []
         if column.server_default is not None:
-            default = _Call(f"server_default={self._sqlalchemy('text')}(", [_sql(column.server_default)])
+            default = Call(f"server_default={self._sqlalchemy('text')}(", [_sql(column.server_default)])
             arguments.append(default)
         # These annotations have a None of their own, which says nothing about the column.
         arguments += (
             [f"nullable={column.nullable}"] if _is_json(column.type) and not column.primary_key else []
         )
-        arguments += [f"comment={_text(column.comment)}"] if column.comment else []
+        arguments += [f"comment={literal(column.comment)}"] if column.comment else []
         return arguments
 
-    def _foreign_key(self, key: ForeignKey) -> _Call:
-        return _Call(f"{self._sqlalchemy('ForeignKey')}(", [_text(_targets(key)[0]), *_key_options(key)])
+    def _foreign_key(self, key: ForeignKey) -> Call:
+        return Call(f"{self._sqlalchemy('ForeignKey')}(", [literal(_targets(key)[0]), *_key_options(key)])
 
-    def _made(self, column: Column) -> Iterator[_Call]:
+    def _made(self, column: Column) -> Iterator[Call]:
         if column.computed is not None:
             options = [] if column.persisted is None else [f"persisted={column.persisted}"]
-            yield _Call(f"{self._sqlalchemy('Computed')}(", [_sql(column.computed), *options])
+            yield Call(f"{self._sqlalchemy('Computed')}(", [_sql(column.computed), *options])
         elif column.identity is not None:
-            yield _Call(f"{self._sqlalchemy('Identity')}(", _identity_options(column.identity))
+            yield Call(f"{self._sqlalchemy('Identity')}(", _identity_options(column.identity))
 
-    def _type(self, type_: TypeEngine[Any]) -> str | _Call | None:
+    def _type(self, type_: TypeEngine[Any]) -> str | Call | None:
         """How a type is spelt; None where the annotation says it."""
         plain = type(type_) in _SAID_BY_ANNOTATION and not _type_arguments(type_)
         if plain or type_ is SQLITE_INTEGER:
             return None
         return self._spelt_type(type_)
 
-    def _spelt_type(self, type_: TypeEngine[Any]) -> str | _Call:
+    def _spelt_type(self, type_: TypeEngine[Any]) -> str | Call:
         if isinstance(type_, AsStored):
             name = self._imports.name("splice.types", "AsStored")
-            return _Call(f"{name}(", [self._spelt_type(type_.declared)] if _is_typed(type_) else [])
+            return Call(f"{name}(", [self._spelt_type(type_.declared)] if _is_typed(type_) else [])
         name = self._imports.name(_home(type_), type(type_).__name__)
         arguments = (
             [self._spelt_type(type_.item_type)] if isinstance(type_, sa.ARRAY) else _type_arguments(type_)
         )
-        return _Call(f"{name}(", arguments) if arguments else name
+        return Call(f"{name}(", arguments) if arguments else name
 
     def _annotation(self, type_: TypeEngine[Any]) -> str:
         if isinstance(type_, AsStored):
@@ -360,7 +295,7 @@ class _Module:
         optional = relation.optional and not relation.many
         target = f'"{relation.target} | None"' if optional else f'"{relation.target}"'
         target = f"{self._imports.builtin('list')}[{target}]" if relation.many else target
-        call = _Call(f"{self._orm('relationship')}(", list(self._relation_arguments(model, relation)))
+        call = Call(f"{self._orm('relationship')}(", list(self._relation_arguments(model, relation)))
         return self._assigned(relation.name, call, f": {self._orm('Mapped')}[{target}]")
 
     def _relation_arguments(self, model: Model, relation: Relation) -> Iterator[str]:
@@ -378,8 +313,14 @@ class _Module:
             yield "viewonly=True"
 
 
-def _mapper_arguments(model: Model) -> _Call:
-    return _Call("{", [_Call('"primary_key": [', model.identity, "]")], "}")
+def _clear(attribute: str, text: str) -> str:
+    """An attribute whose name linters take for a number keeps it all the same: it is the database's."""
+    first, line, rest = text.partition("\n")
+    return f"{first}  # noqa: E741{line}{rest}" if attribute in {"I", "O", "l"} else text
+
+
+def _mapper_arguments(model: Model) -> Call:
+    return Call("{", [Call('"primary_key": [', model.identity, "]")], "}")
 
 
 def _is_inline(key: ForeignKey) -> bool:
@@ -397,14 +338,14 @@ def _targets(key: ForeignKey) -> list[str]:
 
 def _key_options(key: ForeignKey) -> Iterator[str]:
     if key.name or key.late:
-        yield f"name={_text(key.name or _made_up_name(key))}"
+        yield f"name={literal(key.name or _made_up_name(key))}"
     for option in ("ondelete", "onupdate"):
         if getattr(key, option):
-            yield f"{option}={_text(getattr(key, option))}"
+            yield f"{option}={literal(getattr(key, option))}"
     if key.deferrable is not None:
         yield f"deferrable={bool(key.deferrable)}"
     if key.initially:
-        yield f"initially={_text(key.initially)}"
+        yield f"initially={literal(key.initially)}"
     if key.late:
         yield "use_alter=True"
 
@@ -488,9 +429,11 @@ def _home(type_: TypeEngine[Any]) -> str:
     return "sqlalchemy"
 
 
-def _type_arguments(type_: Any) -> list[str | _Call]:
+def _type_arguments(type_: Any) -> list[str | Call]:
     if isinstance(type_, sa.Enum):
-        options = [f"{name}={_text(value)}" for name in ("name", "schema") if (value := getattr(type_, name))]
+        options = [
+            f"{name}={literal(value)}" for name in ("name", "schema") if (value := getattr(type_, name))
+        ]
         return [*_texts(type_.enums), *options]
     if isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float):
         return _numeric_arguments(type_)
@@ -501,7 +444,7 @@ def _type_arguments(type_: Any) -> list[str | _Call]:
     return [str(type_.length)] if isinstance(type_, sa.String | sa.LargeBinary) and type_.length else []
 
 
-def _numeric_arguments(type_: Any) -> list[str | _Call]:
+def _numeric_arguments(type_: Any) -> list[str | Call]:
     if not type_.asdecimal:
         return ["asdecimal=False"]
     return [str(part) for part in (type_.precision, type_.scale) if part is not None]

@@ -1,13 +1,17 @@
-"""What a client asks for, as frozen values; names are still text and values are still as they were sent."""
+"""What a client asks for: verbs, and frozen values in which names are still text, and values as they were sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-__all__ = ["Condition", "Count", "Order", "Query"]
+__all__ = ["VERBS", "Condition", "Count", "Order", "Query", "Verb"]
 
+Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
 Count: TypeAlias = Literal["exact"]
+
+VERBS: Final[tuple[Verb, ...]] = ("list", "create", "read", "replace", "update", "delete")
+"""In the order in which they are documented."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,13 @@ class AsStored(sa.TypeDecorator[Any]):
         declared: The type that the table states, whose limits hold for what is written.
     """
 
-    impl = _Untyped
-    cache_ok = True
+    impl: Any = _Untyped
+    cache_ok: bool | None = True
 
     def __init__(self, declared: TypeEngine[Any] | type[TypeEngine[Any]] | None = None) -> None:
         super().__init__()
         self.declared: TypeEngine[Any] = sa.types.to_instance(declared or _Untyped)
-        self.impl = self.declared  # type: ignore[assignment]  # SQLAlchemy's own __init__ does the same
+        self.impl = self.declared
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
         """Text and numbers are bound as they are; the declared type prepares all others."""
@@ -154,8 +154,10 @@ def _is_moment(value: str) -> str:
 
 
 def _number_of_text(value: Any, info: ValidationInfo) -> Any:
-    """In a query string every value is text; what is written like a number is meant as one."""
-    written = str(info.mode) == "string" and _NUMBER.fullmatch(value)
+    """In an address every value is text; what is written like a number is meant as one."""
+    # A query string is read in a mode of its own; the part of a path is a value alone, not one of a model.
+    in_address = str(info.mode) == "string" or (str(info.mode) == "python" and info.field_name is None)
+    written = in_address and isinstance(value, str) and _NUMBER.fullmatch(value)
     return (float if "." in value else int)(value) if written else value
 
 

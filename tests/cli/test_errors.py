@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import socket
 import sys
+from pathlib import Path
 
 import asyncpg
 import pytest
 import sqlalchemy as sa
 
+from splice.cli import connections
 from splice.cli.failures import database_failure
 from tests.cli.running import splice
 
@@ -47,6 +50,12 @@ CASES = {
         1,
         "asking.py, line 2: the environment variable NO_SUCH_URL is not set",
     ),
+    "keyword": (
+        ["serve", "class.py"],
+        1,
+        "class.py cannot be imported, its name is none for a Python module",
+    ),
+    "no text": (["serve", "odd\udcff.db"], 1, "is not in UTF-8; rename it"),
     "exit": (["serve", "leaving.py"], 1, "ended the program while it was imported"),
     "no --database": (["serve", "models.py"], 1, "models.py has 2 models, but which database has the rows?"),
     "no rows' file": (["serve", "models.py", "-d", "sqlite:///new.db"], 1, "add --create to make it"),
@@ -103,6 +112,8 @@ def odd(shop):
     (shop / "needy.py").write_text("import flying_carpet\n")
     (shop / "asking.py").write_text('import os\nurl = os.environ["NO_SUCH_URL"]\n')
     (shop / "leaving.py").write_text("import sys\nsys.exit(3)\n")
+    (shop / "class.py").write_text("x = 1\n")
+    (shop / "odd\udcff.db").write_text("")
     return shop
 
 
@@ -118,6 +129,30 @@ def test_an_error_is_one_sentence(odd, run, arguments, code, sentence):
     assert "Traceback" not in said.err
     assert "secret" not in said.err + said.out
     assert said.out == ""
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb"])
+def test_a_server_that_says_nothing_is_not_waited_for(shop, run, monkeypatch, scheme):
+    """Something else may listen at that port."""
+    monkeypatch.setattr(connections, "_CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+
+        said = run("serve", f"{scheme}://u:secret@{place}/d")
+
+    assert said.code == 1
+    assert said.err.startswith(f"error: no database answers at {place}")
+
+
+def test_a_file_that_may_not_be_read_is_said(shop, run, monkeypatch):
+    """The file is there; its rights are wrong."""
+
+    def refuse(*_arguments, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+    assert "shop.db cannot be read: Permission denied; check its rights" in run("serve", "shop.db").err
 
 
 def test_a_port_in_use_is_said(shop, run):
@@ -225,7 +260,7 @@ def test_a_wrong_password_is_told_by_its_code():
     )
 
 
-@pytest.mark.parametrize("package", ["typer", "rich", "inflect"])
+@pytest.mark.parametrize("package", ["typer", "rich"])
 def test_a_missing_package_names_the_extra(monkeypatch, capsys, package):
     """Without what the command line needs, the one sentence is how to get it."""
     find_spec = importlib.util.find_spec
@@ -250,3 +285,12 @@ def test_migrations_name_their_extra_too(shop):
 
     assert refused.returncode == 1
     assert refused.stderr == 'error: splice db needs tomlkit; run: pip install "splice[migrations]"\n'
+
+
+@pytest.mark.parametrize("database_url", ["asyncpg"], indirect=True)
+def test_a_parameter_that_the_driver_does_not_know_is_named(database_url, run):
+    """One that another driver would take, for instance."""
+    said = run("serve", f"{database_url}?search_path=sales", "--print")
+
+    assert said.code == 1
+    assert "the driver asyncpg knows no parameter 'search_path'" in said.err

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import ast
+import functools
+import os
+import re
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+
+from tests.cli.running import COMMAND, environment
+
+if sys.platform != "win32":
+    import pty
 
 
 def test_both_files_are_printed_under_their_names(shop, run):
@@ -42,11 +52,15 @@ def test_reading_alone_is_written_down(shop, run):
 
 def test_patterns_choose(shop, run):
     """--include and --exclude name tables, for a database and for models; of models their names fit too."""
-    assert "Resource(Order" not in run("serve", "shop.db", "--include", "cust*", "--print").out
-    assert (
-        "Resource(Order,"
-        not in run("serve", "models.py", "-d", "shop.db", "--exclude", "Order", "--print").out
-    )
+    of_database = run("serve", "shop.db", "--include", "CUST*", "--print").out
+    of_models = run("serve", "models.py", "-d", "shop.db", "--exclude", "order", "--print").out
+
+    assert served(of_database) == served(of_models) == ["Customer"]
+
+
+def served(text: str) -> list[str]:
+    """The models that a printed program serves."""
+    return re.findall(r"Resource\((\w+),", text)
 
 
 def test_a_module_called_main_is_not_shadowed(shop, run):
@@ -119,6 +133,33 @@ def test_names_in_the_database_are_text_in_the_program(shop, run):
     compile(models, "models.py", "exec")
 
 
+def test_code_is_in_utf_8_whatever_else_is_printed(shop):
+    """A terminal of another encoding gets escapes in lists; a file of code has to be what Python reads."""
+    with closing(sqlite3.connect(shop / "shop.db")) as connection:
+        connection.execute('CREATE TABLE "größe" (id INTEGER PRIMARY KEY)')
+    ascii_only = environment(PYTHONIOENCODING="ascii")
+    printed, listed = (
+        subprocess.run([COMMAND, *words], cwd=shop, env=ascii_only, capture_output=True, check=True).stdout
+        for words in (["serve", "shop.db", "--print"], ["routes", "shop.db"])
+    )
+
+    assert '__tablename__ = "größe"' in printed.decode()
+    assert b"/gr\\xf6\\xdfe" in listed
+
+
+def test_output_that_nobody_takes_is_no_failure(shop):
+    """As by `splice routes shop.db >&-`."""
+    closed = subprocess.run(
+        ["sh", "-c", '"$0" routes shop.db >&-', str(COMMAND)],
+        cwd=shop,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+
+    assert (closed.returncode, closed.stderr) == (0, b"")
+
+
 def test_looking_changes_nothing(shop, run):
     """Reading what is in a file leaves it byte by byte as it was."""
     before = (shop / "shop.db").read_bytes()
@@ -130,8 +171,34 @@ def test_looking_changes_nothing(shop, run):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
-def test_a_terminal_gets_colours(shop, monkeypatch, run):
-    """What is plain when piped is highlighted for a person."""
-    monkeypatch.setenv("FORCE_COLOR", "1")
+def test_a_terminal_gets_colours_and_progress(shop):
+    """What is plain when piped is highlighted for a person, who also sees how far the reading is."""
+    said = on_a_terminal(["serve", "shop.db", "--print"], shop)
 
-    assert "\x1b[" in run("serve", "shop.db", "--print").out
+    assert "\x1b[38" in said
+    assert "reading sqlite:///shop.db" in said
+    assert "━" in said
+
+
+def on_a_terminal(arguments: list[str], folder: Path) -> str:
+    """What the command writes to a terminal of its own."""
+    here, there = pty.openpty()
+    with subprocess.Popen(
+        [COMMAND, *arguments],
+        cwd=folder,
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        env=os.environ | {"TERM": "xterm-256color"},
+    ):
+        os.close(there)
+        said = b"".join(iter(functools.partial(read_some, here), b""))
+    os.close(here)
+    return said.decode()
+
+
+def read_some(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says so at the end.
+        return b""

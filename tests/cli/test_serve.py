@@ -13,8 +13,11 @@ from pathlib import Path
 import httpx2
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 
 from splice import Database
+from splice.cli import screen
+from splice.cli.serving import Address
 from tests.cli.running import COMMAND, serving, splice
 from tests.databases.servers import free_port
 
@@ -47,6 +50,28 @@ def test_a_file_is_served_read_only(shop):
 def dump(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
         return list(connection.iterdump())
+
+
+def test_many_tables_are_served(tmp_path):
+    """Beyond the number of routers that FastAPI can nest."""
+    with closing(sqlite3.connect(tmp_path / "many.db")) as connection:
+        for number in range(500):
+            connection.execute(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, password_hash TEXT)")
+
+    with serving("many.db", cwd=tmp_path) as served:
+        assert served.get("/t499") == {"items": []}
+        assert served.get("/t0/1")["status"] == 404
+        assert "500 tables" in served.said
+
+
+def test_who_may_be_reached_by_others_says_so(capsys):
+    """Whoever opens a service without authentication to a network should know."""
+    screen.announce(FastAPI(), Address("0.0.0.0", 8000), "shop.db", None)
+    opened = capsys.readouterr().out
+    screen.announce(FastAPI(), Address("127.0.0.1", 8000), "shop.db", None)
+
+    assert "Open to the network" in opened
+    assert "Open to the network" not in capsys.readouterr().out
 
 
 def test_writing_has_to_be_asked_for(shop):
@@ -123,6 +148,14 @@ def test_a_change_of_the_models_starts_it_again(shop):
     assert served.leftovers == []
 
 
+def test_a_closed_terminal_ends_it(shop):
+    """As SIGTERM does: nothing is left behind."""
+    with serving("shop.db", cwd=shop) as served:
+        assert served.end(signal.SIGHUP) == 0
+
+    assert served.leftovers == []
+
+
 def test_what_is_printed_is_what_is_served(shop, run):
     """The program of --output says the same in its OpenAPI document as the service, and runs by itself."""
     assert run("serve", "shop.db", "--output", "api").code == 0
@@ -134,27 +167,55 @@ def test_what_is_printed_is_what_is_served(shop, run):
         assert len(served.get("/customers")["items"]) == 2
 
 
+def test_the_program_of_models_is_written_beside_them(shop, run):
+    """It imports them, so elsewhere it could not start; there it says the same as the service."""
+    elsewhere = run("serve", "models.py", "--database", "sqlite:///shop.db", "--output", "api")
+    written = run("serve", "models.py", "--database", "sqlite:///shop.db", "--output", ".", "--force")
+
+    assert (elsewhere.code, written.code) == (1, 0)
+    assert "--output ." in elsewhere.err
+    with serving("models.py", "--database", "sqlite:///shop.db", cwd=shop) as served:
+        expected = served.get("/openapi.json")
+    with serving("main:app", cwd=shop) as served:
+        assert served.get("/openapi.json") == expected
+
+
 def test_an_application_that_cannot_start_says_why(shop):
     """What stops the start of a user's own application is one sentence too, though uvicorn has a traceback."""
-    (shop / "main.py").write_text(
-        (shop / "main.py").read_text() + "\n\n@app.router.on_startup.append\ndef f(): pass\n"
-    )
-    (shop / "failing.py").write_text(
-        "from contextlib import asynccontextmanager\n"
-        "from fastapi import FastAPI\n"
-        "from splice.errors import SetupError\n\n"
-        "@asynccontextmanager\n"
-        "async def lifespan(app):\n"
-        "    raise SetupError('the cellar is empty; fill it')\n"
-        "    yield\n\n"
-        "app = FastAPI(lifespan=lifespan)\n"
-    )
+    (shop / "failing.py").write_text(failing("SetupError('the cellar is empty; fill it')"))
 
     done = splice("serve", "failing:app", "--port", str(free_port()), cwd=shop)
 
     assert done.returncode == 1
     assert "ERROR:    the cellar is empty; fill it\n" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_stops_the_start_is_named_even_if_more_is_said_of_it(shop):
+    """SQLAlchemy adds the statement and a link to its errors; the traceback is there for those who ask."""
+    (shop / "failing.py").write_text(failing("OperationalError('SELECT 1', {}, Exception('no such table'))"))
+    command = ["serve", "failing:app", "--port", str(free_port())]
+
+    done, debugged = splice(*command, cwd=shop), splice(*command, "--debug", cwd=shop)
+
+    assert "ERROR:    sqlalchemy.exc.OperationalError: (builtins.Exception) no such table\n" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in debugged.stderr
+
+
+def failing(error: str) -> str:
+    """An application whose start raises."""
+    return (
+        "from contextlib import asynccontextmanager\n"
+        "from fastapi import FastAPI\n"
+        "from sqlalchemy.exc import OperationalError\n"
+        "from splice.errors import SetupError\n\n"
+        "@asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        f"    raise {error}\n"
+        "    yield\n\n"
+        "app = FastAPI(lifespan=lifespan)\n"
+    )
 
 
 def test_the_module_is_the_command(shop):

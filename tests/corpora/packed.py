@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import shutil
 import subprocess
@@ -70,6 +71,8 @@ def restore(name: str, place: Place) -> None:
     subprocess.run(
         [postgresql_binaries() / "pg_restore", *where, "--exit-on-error", "--single-transaction"],
         input=lzma.decompress((FOLDER / f"{name}.dump.xz").read_bytes()),
+        # Not an argument: those are for all accounts of the machine to read.
+        env={**os.environ, "PGPASSWORD": str(place.password)},
         check=True,
     )
 

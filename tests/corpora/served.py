@@ -43,8 +43,9 @@ class Served:
         return {column.name: attribute.key for attribute in attributes for column in attribute.columns}
 
     def methods(self, table: str, *key: Any) -> set[str]:
-        """The methods that a path says it takes."""
-        return set(self.client.options(self.path(table, *key)).headers["allow"].split(", "))
+        """The methods that a path says it takes; none, where there is no such path."""
+        answer = self.client.options(self.path(table, *key))
+        return set() if answer.status_code == 404 else set(answer.headers["allow"].split(", "))
 
 
 @contextlib.contextmanager

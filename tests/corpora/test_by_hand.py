@@ -12,7 +12,7 @@ from tests.corpora.packed import Corpus
 from tests.corpora.reading import broken_references, misread, unfound
 from tests.corpora.served import Served, environment, serve
 from tests.corpora.stored import Stored, changed, everything
-from tests.corpora.writing import unwritten
+from tests.corpora.writing import Known, unwritten
 
 Tables: TypeAlias = Mapping[str, Stored]
 
@@ -73,7 +73,7 @@ def test_every_table_can_be_written_and_put_back(written: Served):
     """A row of each table is created, changed, replaced and deleted; then the database is what it was."""
     before = everything(written.engine)
 
-    assert unwritten(written, before, NOTHING) == []
+    assert unwritten(written, before, Known(unchangeable=frozenset({"PlaylistTrack"}))) == []
     assert changed(before, everything(written.engine)) == []
 
 

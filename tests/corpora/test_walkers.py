@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from splice import Database, Resource, install, read_only
 from tests.corpora.reading import broken_references, misread, unfound
 from tests.corpora.served import Served, serve
 from tests.corpora.stored import changed, everything
-from tests.corpora.writing import unwritten
+from tests.corpora.writing import Known, unwritten
 
 NOTHING: frozenset[str] = frozenset()
+ALIKE = Known(unchangeable=frozenset({"members"}))
+"""The one member has no other to take a value from."""
 
 
 class Base(DeclarativeBase):
@@ -85,7 +88,7 @@ def test_a_whole_database_has_no_faults(url: str):
         assert misread(running, database, NOTHING) == []
         assert broken_references(running, database, NOTHING) == []
         assert unfound(running, database, NOTHING) == []
-        assert unwritten(running, database, NOTHING) == []
+        assert unwritten(running, database, ALIKE) == []
         assert changed(database, everything(running.engine)) == []
 
 
@@ -157,6 +160,29 @@ def test_a_table_that_cannot_be_written_is_found(url: str):
     with served(url, only={"list", "read"}) as running:
         database = everything(running.engine)
 
-        assert unwritten(running, database, NOTHING) == ["teams: cannot be written"]
-        assert unwritten(running, database, frozenset({"teams"})) == []
-        assert unwritten(running, database, frozenset({"teams", "members"})) == ["members: can be written"]
+        assert unwritten(running, database, ALIKE) == ["teams: cannot be written"]
+        assert unwritten(running, database, replace(ALIKE, unwritable=frozenset({"teams"}))) == []
+        assert unwritten(running, database, replace(ALIKE, unwritable=frozenset({"teams", "members"}))) == [
+            "members: can be written"
+        ]
+
+
+def test_a_table_that_cannot_be_changed_is_found(url: str):
+    """Where PATCH has nothing to change it proves nothing, and a test has to say so."""
+    with served(url) as running:
+        database = everything(running.engine)
+
+        assert unwritten(running, database, Known()) == ["members: cannot be changed"]
+        assert unwritten(running, database, Known(unchangeable=frozenset({"members", "teams"}))) == [
+            "teams: can be changed"
+        ]
+
+
+def test_a_change_where_no_row_can_be_made_is_tried(url: str):
+    """A table that takes no new rows has one of its rows changed."""
+    with served(url, only={"list", "read", "update"}, members=False) as running:
+        database = everything(running.engine)
+        known = Known(unwritable=frozenset({"teams"}), unchangeable=frozenset({"teams"}))
+
+        assert unwritten(running, database, known) == ["teams: can be changed"]
+        assert changed(database, everything(running.engine)) == []

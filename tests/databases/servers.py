@@ -9,14 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pymysql
 
-from splice.testing.servers import HOST, PASSWORD, USER, Home, Server, free_port, home, postgresql, version_of
+from splice.testing.servers import (
+    HOST,
+    USER,
+    Home,
+    Server,
+    free_port,
+    home,
+    new_password,
+    postgresql,
+    version_of,
+)
 
-__all__ = ["Server", "free_port", "mariadb", "mariadb_is_installed", "postgresql"]
+__all__ = ["Server", "free_port", "home", "mariadb", "mariadb_is_installed", "postgresql"]
 
 
 def mariadb_is_installed() -> bool:
@@ -31,22 +41,25 @@ def mariadb() -> Iterator[Server]:
     if server is None or installer is None:
         message = "mariadbd is not installed"
         raise RuntimeError(message)
-    with home(owners=("mysql", "nobody")) as place:
+    password = new_password()
+    with home(owners=("mysql", "nobody")) as place, place.secret(first_statements(password)) as file:
         place.run(
             installer, "--no-defaults", f"--datadir={place.data}", "--skip-test-db", "--skip-name-resolve"
         )
-        (place.path / "first.sql").write_text(FIRST_STATEMENTS, encoding="utf-8")
-        with place.serve("KILL", lambda port: mariadb_command(server, place, port), answers) as port:
-            yield Server("mariadb", version_of(server), port)
+        with place.serve(
+            "KILL", lambda port: mariadb_command(server, place, port, file), answers(password)
+        ) as port:
+            yield Server("mariadb", version_of(server), port, password)
 
 
-FIRST_STATEMENTS = (
-    f"CREATE USER '{USER}'@'{HOST}' IDENTIFIED BY '{PASSWORD}';\n"
-    f"GRANT ALL ON *.* TO '{USER}'@'{HOST}' WITH GRANT OPTION;\n"
-)
+def first_statements(password: str) -> str:
+    return (
+        f"CREATE USER '{USER}'@'{HOST}' IDENTIFIED BY '{password}';\n"
+        f"GRANT ALL ON *.* TO '{USER}'@'{HOST}' WITH GRANT OPTION;\n"
+    )
 
 
-def mariadb_command(server: Path, place: Home, port: int) -> list[str]:
+def mariadb_command(server: Path, place: Home, port: int, first_statements: Path) -> list[str]:
     return [
         str(server),
         "--no-defaults",
@@ -54,7 +67,7 @@ def mariadb_command(server: Path, place: Home, port: int) -> list[str]:
         f"--tmpdir={place.path}",
         f"--socket={place.path / 'socket'}",
         f"--pid-file={place.path / 'pid'}",
-        f"--init-file={place.path / 'first.sql'}",
+        f"--init-file={first_statements}",
         f"--bind-address={HOST}",
         f"--port={port}",
         "--skip-name-resolve",
@@ -72,9 +85,13 @@ def find_mariadb(program: str) -> Path | None:
     return Path(found) if found else None
 
 
-def answers(port: int) -> bool:
+def answers(password: str) -> Callable[[int], bool]:
     """Say whether the server lets its user in."""
-    with contextlib.suppress(pymysql.err.OperationalError):
-        pymysql.connect(host=HOST, port=port, user=USER, password=PASSWORD, connect_timeout=2).close()
-        return True
-    return False
+
+    def answers(port: int) -> bool:
+        with contextlib.suppress(pymysql.err.OperationalError):
+            pymysql.connect(host=HOST, port=port, user=USER, password=password, connect_timeout=2).close()
+            return True
+        return False
+
+    return answers

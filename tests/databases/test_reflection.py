@@ -210,6 +210,97 @@ def test_partitions_are_served_as_one_table(postgresql: str, tmp_path: Path):
     )
 
 
+def test_what_cannot_be_read_yet_is_left_out(postgresql: str):
+    """A materialized view without data would be an error, and a table without columns has nothing to show."""
+    run(
+        postgresql,
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE TABLE nothing ()",
+        "CREATE MATERIALIZED VIEW later AS SELECT id FROM t WITH NO DATA",
+    )
+
+    found = reflected(postgresql)
+
+    assert [one.table for one in found.models] == ["t"]
+    assert dict(found.left_out) == {
+        "nothing": "it has no columns",
+        "later": "it has not been filled yet; run REFRESH MATERIALIZED VIEW",
+    }
+
+
+def test_a_table_that_others_inherit_from_has_no_key(postgresql: str, tmp_path: Path):
+    """Its rows come with theirs, and two of them may have one key."""
+    run(
+        postgresql,
+        "CREATE TABLE parents (id int PRIMARY KEY)",
+        "CREATE TABLE children (age int) INHERITS (parents)",
+        "INSERT INTO parents VALUES (1)",
+        "INSERT INTO children VALUES (1, 5)",
+    )
+
+    with served(postgresql, tmp_path) as found:
+        assert found.model("parents").reads == {"list"}
+        assert list(pages(found.client, "/parents")) == [{"id": 1}, {"id": 1}]
+
+
+def test_foreign_keys_are_found_under_any_name(postgresql: str, tmp_path: Path):
+    """SQLAlchemy reads them out of their SQL, and stumbles over names like these."""
+    run(
+        postgresql,
+        'CREATE TABLE "a, (b) %" ("i, d" int PRIMARY KEY)',
+        'CREATE TABLE "{c}" (id int PRIMARY KEY, "x, y" int REFERENCES "a, (b) %" DEFERRABLE INITIALLY DEFERRED)',
+        'INSERT INTO "a, (b) %" VALUES (7)',
+        'INSERT INTO "{c}" VALUES (1, 7)',
+    )
+
+    with served(postgresql, tmp_path) as found:
+        (key,) = found.model("{c}").foreign_keys
+        assert (key.columns, key.target, key.target_columns) == (("x, y",), (None, "a, (b) %"), ("i, d",))
+        assert (key.deferrable, key.initially, key.ondelete) == (True, "DEFERRED", None)
+        assert list(pages(found.client, found.model("{c}").path)) == [{"id": 1, "x_y": 7}]
+
+
+def test_a_foreign_key_to_partitions_is_one(postgresql: str):
+    """PostgreSQL keeps one more for each partition."""
+    run(
+        postgresql,
+        "CREATE TABLE sales (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)",
+        "CREATE TABLE sales_2020 PARTITION OF sales FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
+        "CREATE TABLE t (id int PRIMARY KEY, sale int, at date, FOREIGN KEY (sale, at) REFERENCES sales)",
+    )
+
+    found = reflected(postgresql)
+
+    assert [len(one.foreign_keys) for one in found.models if one.table == "t"] == [1]
+    assert found.remarks == ()
+
+
+def test_types_without_a_counterpart_do_not_stop_the_rest(postgresql: str, tmp_path: Path):
+    """Decimals may have more places than digits, or less than none; a domain over an enum compares with nothing."""
+    run(
+        postgresql,
+        "CREATE TYPE mood AS ENUM ('sad')",
+        "CREATE DOMAIN mine AS mood",
+        "CREATE TABLE t (id int PRIMARY KEY, tiny numeric(2, 4), feeling mine)",
+        "INSERT INTO t VALUES (1, 0.0012, 'sad')",
+    )
+    if version(postgresql) >= 15:
+        run(postgresql, "ALTER TABLE t ALTER tiny TYPE numeric(2, 4), ADD large numeric(3, -2)")
+
+    with served(postgresql, tmp_path) as found:
+        (row,) = pages(found.client, "/t")
+        assert row["tiny"] == "0.0012"
+        assert [what for what, _ in found.reflection.left_out] == ["t.feeling"]
+
+
+def version(url: str) -> int:
+    """The major version of a server."""
+    with connected(url) as connection:
+        info = connection.dialect.server_version_info
+    assert info is not None
+    return int(info[0])
+
+
 def test_tables_that_may_not_be_read_are_left_out(postgresql: str):
     """They would only answer with an error."""
     run(postgresql, "CREATE TABLE open (id int PRIMARY KEY)", "CREATE TABLE closed (id int PRIMARY KEY)")
@@ -296,6 +387,29 @@ def test_types_of_mariadb_are_served(mariadb: str, tmp_path: Path):
     assert [shown[f"c{number}"] for number in range(len(MARIADB_TYPES))] == [one[3] for one in MARIADB_TYPES]
 
 
+def test_views_that_their_definer_may_not_read_are_left_out(mariadb: str):
+    """MariaDB describes them, and refuses each of their rows."""
+    run(
+        mariadb,
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE VIEW fine AS SELECT id FROM t",
+        "CREATE DEFINER = 'nobody_at_all'@'localhost' VIEW foreign_ AS SELECT id FROM t",
+    )
+
+    found = reflected(mariadb)
+
+    assert [one.table for one in found.models] == ["fine", "t"]
+    assert [what for what, _ in found.left_out] == ["foreign_"]
+
+
+def test_a_tiny_number_without_a_sign_is_no_boolean(mariadb: str, tmp_path: Path):
+    """A BOOLEAN has a sign there, so that this column was meant for numbers."""
+    run(mariadb, "CREATE TABLE t (id int PRIMARY KEY, n tinyint(1) unsigned)", "INSERT INTO t VALUES (1, 5)")
+
+    with served(mariadb, tmp_path) as found:
+        assert found.client.get("/t/1").json() == {"id": 1, "n": 5}
+
+
 def test_what_mariadb_cannot_describe_is_left_out(mariadb: str):
     """A view of a table that is gone, a set, a shape: each with the reason."""
     run(
@@ -309,7 +423,7 @@ def test_what_mariadb_cannot_describe_is_left_out(mariadb: str):
     found = reflected(mariadb)
 
     assert [one.table for one in found.models] == ["t"]
-    assert [what for what, _ in found.left_out] == ["t.flags", "t.at", "t.bits", "broken"]
+    assert [what for what, _ in found.left_out] == ["broken", "t.flags", "t.at", "t.bits"]
 
 
 def test_keys_that_mariadb_makes_are_known(mariadb: str):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
+import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
-from sqlalchemy import Engine, inspect, make_url, text
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.databases.drivers import Driver
-from tests.databases.servers import mariadb_is_installed
+from tests.databases.servers import Server, home, mariadb_is_installed
 
 VERSION_QUERIES = {
     "sqlite": "select sqlite_version()",
@@ -26,7 +28,7 @@ async def ask(driver: Driver, url: str, query: str) -> str:
     """The one value that a query gives, asked through the driver."""
     engine = driver.engine(url)
     if isinstance(engine, Engine):
-        with contextlib.closing(engine.connect()) as connection:
+        with closing(engine.connect()) as connection:
             answer = str(connection.scalar(text(query)))
         engine.dispose()
         return answer
@@ -66,11 +68,52 @@ async def test_mariadb_stores_every_character(driver: Driver, driver_url: str):
     assert await ask(driver, driver_url, "select @@character_set_database") == "utf8mb4"
 
 
-def test_the_url_holds_the_password(new_database):
+def test_the_url_holds_the_password(new_database, administrations):
     """A URL given to a test can be used as it is: it is not masked."""
     url = make_url(new_database("asyncpg"))
 
-    assert url.password == "splice"
+    assert url.password == administrations("postgresql").server.password
+
+
+@pytest.mark.parametrize("password", [None, "", "splice"])
+@pytest.mark.parametrize("user", ["splice", "postgres", "root", ""])
+@pytest.mark.parametrize("driver", ["psycopg2", "pymysql"])
+def test_nobody_enters_without_the_password(driver, user, password, new_database):
+    """The port of a server is open to every account of the machine, and its user may do everything."""
+    # `set()` takes None as "leave it".
+    url = make_url(new_database(driver))._replace(username=user, password=password)
+
+    with pytest.raises(OperationalError):
+        create_engine(url).connect()
+
+
+def test_the_socket_asks_for_the_password(new_database):
+    """PostgreSQL's socket is no way round it."""
+    url = make_url(new_database("psycopg2"))
+    with closing(create_engine(url).connect()) as connection:
+        folder = connection.scalar(text("show unix_socket_directories"))
+    through_socket = url._replace(host=None).update_query_dict({"host": folder})
+
+    with pytest.raises(OperationalError, match="no password supplied"):
+        create_engine(through_socket._replace(password=None)).connect()
+    with closing(create_engine(through_socket).connect()) as connection:
+        assert connection.scalar(text("select 1")) == 1
+
+
+def test_a_secret_is_read_by_its_account_alone():
+    """What is written for a server to read is closed to others, and gone afterwards."""
+    with home(owners=("postgres", "nobody")) as place:
+        with place.secret("s3cret") as file:
+            assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("s3cret", 0o600)
+            assert file.stat().st_uid == place.path.stat().st_uid
+            assert place.may("-r", file)
+
+        assert list(place.path.iterdir()) == []
+
+
+def test_a_password_is_not_shown():
+    """A server in a traceback or a log shows where it is, and not how to get in."""
+    assert "s3cret" not in repr(Server("postgresql", "15.7", 5432, "s3cret"))
 
 
 @pytest.mark.slow

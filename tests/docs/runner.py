@@ -8,10 +8,11 @@ python   A block with a title (```` ```python title="main.py" ````, or `# main.p
          they are one program, or one file.
 pycon    Prompts and answers, checked by doctest.
 console  A line `$ command` is run by bash; `export` and `cd` stay for the page. The lines below it, if any, are
-         what it prints: `…` stands for any text, on a line of its own for any lines. Without them it may print anything.
-         It has to succeed; one that is meant to fail ends with `|| …`. `sh` is the same.
+         what it prints: `…` stands for any text, on a line of its own for any lines. Without them anything may be
+         printed. It has to succeed; one that is meant to fail ends with `|| …`. `sh` is the same.
          A command that ends with ` &` or starts a server (`uvicorn …`, `splice serve …`, `python -m examples.…`) runs
-         in the background until the next one or the end of the page; the port 8000 of the text is a free port in truth.
+         in the background until the next one, `kill %1`, or the end of the page; the port 8000 of the text is a free
+         port in truth.
          `make …`, `pip …`, `git clone …` and the like are not run, but looked up: the target, the extra.
 json     Has to be JSON; `…` may stand for a value, or for what is left out.
 toml     Has to be TOML.
@@ -124,6 +125,8 @@ class Reader:
         for command in commands(block):
             if LOOKED_UP.match(command.text):
                 look_up(command.text)
+            elif command.text == "kill %1":
+                self.stop()
             elif command.text.endswith("&") or SERVERS.match(command.text):
                 self._serve(command.text)
             else:

@@ -1,4 +1,4 @@
-"""Everything in a fenced block of README.md and docs/ is true: it is run."""
+"""Everything in a fenced block of README.md, docs/ and the examples is true: it is run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import pytest
 from tests.docs.blocks import blocks
 from tests.docs.runner import ROOT, reading
 
-PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.exists()]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

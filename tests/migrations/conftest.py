@@ -15,7 +15,7 @@ from splice import Database
 from splice.database import run_on
 from splice.migrations import commands
 from splice.migrations.project import Project, open_project
-from splice.migrations.settings import Settings
+from splice.settings import Settings
 
 
 class Migrated:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from splice import Database
 from splice.conventions import named
 from splice.migrations import commands
-from splice.migrations.settings import metadata_of
+from splice.migrations.references import metadata_of
 
 MODELS = ("shop:SECOND", "gallery:EVERYTHING", "gallery:CONVENTION")
 

@@ -53,9 +53,12 @@ class Shell:
 
     def fails(self, *arguments: str) -> tuple[int, str]:
         """The exit code, and stdout and stderr together."""
-        for name in ("main", "models"):
-            sys.modules.pop(name, None)
-        code = main(["db", *arguments])
+        try:
+            code = main(["db", *arguments])
+        finally:
+            # Other tests have modules of these names, too.
+            for name in ("main", "models"):
+                sys.modules.pop(name, None)
         out, err = self.capsys.readouterr()
         return code, out + err
 
@@ -305,8 +308,8 @@ def test_models_are_found_by_their_application(begun):
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ('metadata = "modles:Base"', "there is no module modles"),
-        ('metadata = "models:Bsae"', "models has no 'Bsae'"),
+        ('metadata = "modles:Base"', "did you mean models?"),
+        ('metadata = "models:Bsae"', "models has no 'Bsae'; did you mean models:Base?"),
         ('metadata = "models"', "write it as module:attribute"),
         ('metadata = "models:String"', "neither a MetaData nor a base of models"),
         ('app = "models:Base"', "leads to no database"),
@@ -325,6 +328,15 @@ def test_a_wrong_setting_is_one_sentence(begun, section, said):
     assert said in told
     assert told.startswith("error: ")
     assert told.count("\n") == 1
+
+
+def test_models_that_fail_are_told_by_their_line(begun):
+    """What cannot be imported is named by its file and line, as `splice serve` does it."""
+    (begun.folder / "models.py").write_text("# Models.\n1 / 0\n")
+
+    code, said = begun.fails("revision", "-m", "x")
+
+    assert (code, said) == (1, "error: models.py, line 2: ZeroDivisionError: division by zero\n")
 
 
 def test_an_ejected_environment_is_used(begun):

@@ -17,7 +17,7 @@ from alembic.config import Config
 from splice import Database
 from splice.cli import main
 from splice.errors import SetupError
-from splice.migrations import find_settings
+from splice.settings import find_settings
 from tests.migrations.revisions import write_revision
 
 TABLE = 'op.create_table("things", sa.Column("id", sa.Integer, primary_key=True))'

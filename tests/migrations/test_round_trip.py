@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from splice.migrations import commands, find_settings
+from splice.migrations import commands
+from splice.settings import find_settings
 from tests.migrations import shop
 
 PEOPLE = [

@@ -77,8 +77,8 @@ def test_an_async_test_that_nobody_runs_is_told_what_is_missing(project, monkeyp
     ("settings", "said"),
     [
         ("", 'no application is named; say splice_app = "main:app"'),
-        ("splice_app = mian:app", "there is no module mian"),
-        ("splice_app = main:api", "main has no 'api'"),
+        ("splice_app = mian:app", "did you mean main?"),
+        ("splice_app = main:api", "main has no 'api'; did you mean main:app?"),
         (
             "splice_app = main:app\nsplice_database = oracle",
             "the database to test on is 'oracle'; say sqlite",
@@ -97,6 +97,17 @@ def test_mistakes_of_the_settings_are_told_with_the_fix(project, settings, said)
 
     result.assert_outcomes(errors=1)
     assert said in result.stdout.str()
+
+
+def test_an_application_that_fails_is_told_by_its_line(project):
+    """What cannot be imported is named by its file and line, above the traceback of the failure."""
+    project.pytester.makepyfile(shop="# A shop.\n1 / 0\n")
+    project.settings = "[pytest]\nsplice_app = shop:app\n"
+
+    result = project.run_here(a="def test_one(client): ...\n")
+
+    result.assert_outcomes(errors=1)
+    assert "SetupError: shop.py, line 2: ZeroDivisionError: division by zero" in result.stdout.str()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import asyncio
 import psycopg
 import pymysql
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine, make_url, text
 
 from splice import Database
 from splice.errors import SetupError
-from splice.testing.places import Databases, fit, read_target
+from splice.testing.places import Databases, bind_for, engine_for, fit, read_target
+from splice.testing.stores import dispose
 from tests.databases.plugin import reason_to_skip
 
 
@@ -27,7 +28,7 @@ def guest(administrations):
         if reason := reason_to_skip(dialect):
             pytest.skip(reason)
         server = administrations(dialect).server
-        return URL.create(drivername, "guest", "", server.host, server.port)
+        return URL.create(drivername, "guest", "guest", server.host, server.port)
 
     return guest
 
@@ -36,9 +37,8 @@ def guest(administrations):
 def postgresql(guest, administrations):
     """A PostgreSQL with such a role."""
     url, server = guest("postgresql+asyncpg", "postgresql"), administrations("postgresql").server
-    address = {"host": server.host, "port": server.port, "user": server.user, "dbname": "postgres"}
-    with psycopg.connect(**address, autocommit=True) as connection:
-        connection.execute("CREATE ROLE guest LOGIN")
+    with psycopg.connect(**address_of(server), dbname="postgres", autocommit=True) as connection:
+        connection.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
         yield url
         connection.execute("DROP ROLE guest")
 
@@ -47,11 +47,14 @@ def postgresql(guest, administrations):
 def mariadb(guest, administrations):
     """A MariaDB with such a user."""
     url, server = guest("mariadb+pymysql", "mariadb"), administrations("mariadb").server
-    address = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    with pymysql.connect(**address, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE USER guest@'%'")
+    with pymysql.connect(**address_of(server), autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE USER guest@'%' IDENTIFIED BY 'guest'")
         yield url
         cursor.execute("DROP USER guest@'%'")
+
+
+def address_of(server):
+    return {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
 
 
 @pytest.mark.parametrize(
@@ -82,12 +85,13 @@ def test_a_server_that_is_away_is_named(drivername):
 def test_a_database_that_is_in_use_is_dropped_all_the_same(administrations):
     """A connection that a failed test has left does not keep its database."""
     server = administrations("postgresql").server
+    address = address_of(server)
     place = Databases(
-        URL.create("postgresql+asyncpg", server.user, None, server.host, server.port, "postgres"), run
+        URL.create("postgresql+asyncpg", server.user, server.password, server.host, server.port, "postgres"),
+        run,
     )
     made = place.make()
 
-    address = {"host": server.host, "port": server.port, "user": server.user}
     with (
         psycopg.connect(**address, dbname=made.database),
         psycopg.connect(**address, dbname="postgres") as other,
@@ -103,13 +107,33 @@ def test_what_cannot_be_prepared_is_dropped(administrations, project):
     server = administrations("postgresql").server
     project.conftest += FAILS
 
-    address = f"postgresql://{server.user}@{server.host}:{server.port}/postgres"
+    address = f"postgresql://{server.user}:{server.password}@{server.host}:{server.port}/postgres"
     result = project.run_here(f"--database={address}", a="def test_one(session): ...\n")
 
     result.assert_outcomes(errors=1)
     with psycopg.connect(address) as connection:
         left = connection.execute("SELECT 1 FROM pg_database WHERE datname LIKE 'postgres_test_%'").fetchall()
     assert left == []
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("driver", ["psycopg-async", "psycopg-sync"], indirect=True)
+def test_a_driver_that_can_do_both_is_used_as_the_application_does(driver, driver_url, commits):
+    """Psycopg stays async or sync, whichever the Database is, and is set up like any other driver."""
+    url = make_url(driver_url)
+    db = Database(url if driver.is_async else create_engine(url))
+    bind = bind_for(url, db) if commits else engine_for(url, db, pooled=False)
+
+    with db.rebound(bind):
+        assert db.is_async is driver.is_async
+        assert run(lock_timeout, db) == "5s"
+
+
+async def lock_timeout(db):
+    """What splice says to the connections that it makes, and a server says nothing about."""
+    timeout = await db.run(lambda session: session.scalar(text("SHOW lock_timeout")))
+    await dispose(db.engine)
+    return timeout
 
 
 FAILS = """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, lazyload, selectinload
 
 from splice import Database
 from splice.testing import count_statements
@@ -63,6 +63,45 @@ def test_a_lazy_relation_is_named(people, statements):
         "      5 times: 2, 3, 4, 5, 6",
         ADVICE,
     ]
+
+
+def test_a_relation_to_one_is_named_too(people, statements):
+    """The other way round, each row asks for the one that it belongs to."""
+
+    def names(session):
+        return [post.user.name for post in session.scalars(select(Post))]
+
+    with pytest.raises(AssertionError, match=r"N\+1: Post\.user was loaded 5 times"), statements.at_most(1):
+        read(people, names)
+
+
+def test_what_a_lazy_load_brings_along_is_not_counted_with_it(people, statements):
+    """Of the two statements that each lazy load sends here, one loads the relation that it is called by."""
+
+    def names(session):
+        brings_along = lazyload(Post.user).selectinload(User.posts)
+        return [post.user.name for post in session.scalars(select(Post).options(brings_along))]
+
+    with (
+        pytest.raises(AssertionError, match=r"(?s)^11 statements.*Post\.user was loaded 5 times"),
+        statements.at_most(1),
+    ):
+        read(people, names)
+
+
+def test_nothing_listens_after_a_block():
+    """Sessions outside of a block, of whatever application, are as they were."""
+    engine, options = create_engine("sqlite://"), []
+    with Session(engine) as session:
+        event.listen(
+            session, "do_orm_execute", lambda state: options.append(dict(state.local_execution_options))
+        )
+        with count_statements(engine).recording():
+            session.execute(select(1))
+        session.execute(select(1))
+    engine.dispose()
+
+    assert ["splice_relation" in each for each in options] == [True, False]
 
 
 def test_what_is_advised_helps(people, statements):

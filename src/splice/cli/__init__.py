@@ -12,6 +12,8 @@ __all__ = ["main"]
 
 _NEEDED: Final = ("typer", "rich")
 _DEBUG: Final = "--debug"
+_INTERRUPTED: Final = 130
+_VARIABLE: Final = "SPLICE_DEBUG"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,11 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f'error: the command splice needs {", ".join(missing)}; run: pip install "splice[cli]"\n'
         )
         return 1
-    # Only now: these need what may be missing.
-    from splice.cli.commands import run
+    try:
+        # Only now: these need what may be missing. It takes long enough to be interrupted.
+        from splice.cli.commands import run
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = _DEBUG in given or os.environ.get("SPLICE_DEBUG", "0") not in {"", "0"}
+    if _DEBUG in given:
+        os.environ[_VARIABLE] = "1"  # for the processes that serve, too
+    debug = os.environ.get(_VARIABLE, "0") not in {"", "0"}
     return run([argument for argument in given if argument != _DEBUG], debug=debug)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ from splice.cli.targets import (
 )
 from splice.errors import SetupError
 from splice.explain import DIALECTS, Explanation, QueryPlan, explain_request
-from splice.migrations import find_settings
+from splice.settings import find_settings
 
 __all__ = ["application", "command", "explain", "routes", "run", "serve"]
 
@@ -56,7 +57,7 @@ _TARGET_HELP: Final = (
     "$NAME reads it from the environment."
 )
 
-application = typer.Typer(
+application: typer.Typer = typer.Typer(
     name="splice",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -72,6 +73,7 @@ class _WrongUsage(typer.TyperException):
 
 def run(arguments: Sequence[str], *, debug: bool) -> int:
     """Run one command, and return its exit code: 1 for what went wrong, 2 for wrong usage."""
+    screen.make_writable()
     try:
         code = command()(args=list(arguments), prog_name="splice", standalone_mode=False)
     except typer.TyperException as error:
@@ -407,5 +409,6 @@ def _print(draft: Draft, output: Path | None, *, force: bool) -> None:
             screen.told(f"wrote {path}")
         if draft.program.url is None:
             screen.told("set DATABASE_URL before: the password is not in the files")
-        screen.told(f"serve it: cd {output} && splice serve {draft.module}:app --reload")
+        there = "" if output.resolve() == Path.cwd() else f"cd {shlex.quote(str(output))} && "
+        screen.told(f"serve it: {there}splice serve {draft.module}:app --reload")
     screen.show_report(draft)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from splice.cli.failures import database_failure
 from splice.engines import EngineSettings, make_engine, read_url
 
 __all__ = ["looked_into", "missing_tables", "on_engine", "read_only", "spelt"]
+
+_CONNECT_SECONDS: Final = 10
 
 _T = TypeVar("_T")
 
@@ -56,7 +59,10 @@ def _run_on(engine: Engine | AsyncEngine, work: Callable[[Connection], _T]) -> _
 
 async def _on_async_engine(engine: AsyncEngine, work: Callable[[Connection], _T]) -> _T:
     try:
-        async with engine.connect() as connection:
+        # Whoever answers in another protocol, or not at all, would be waited for without end.
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            connection = await engine.connect()
+        async with aclosing(connection):
             return await connection.run_sync(work)
     finally:
         await engine.dispose()

@@ -23,18 +23,31 @@ from splice.cli.projects import Change, eject_environment, initialise
 from splice.database import Database, run_on
 from splice.engines import EngineSettings, make_engine, read_url
 from splice.errors import SetupError
-from splice.migrations import Bind, bind_of, find_settings, require_alembic
+from splice.migrations import Bind, bind_of, require_alembic
+from splice.settings import DATABASE_URL, find_settings
 
 if TYPE_CHECKING:
     from alembic.script import Script
 
     from splice.migrations.project import Project, Standing
 
-__all__ = ["application"]
+__all__ = [
+    "application",
+    "check",
+    "current",
+    "downgrade",
+    "eject",
+    "history",
+    "init",
+    "revision",
+    "sql",
+    "stamp",
+    "upgrade",
+]
 
 _T = TypeVar("_T")
 
-application = typer.Typer(
+application: typer.Typer = typer.Typer(
     name="db",
     help="""Migrate a database: write revisions of what has changed in the models, and run them.
 
@@ -309,7 +322,7 @@ class _Work:
         """Run a function of a sync session that has not begun, on either kind of driver."""
         if self.bind is None:
             raise SetupError(
-                'no database is known; set DATABASE_URL, or say which application has it: app = "main:app" under '
+                f'no database is known; set {DATABASE_URL}, or say which application has it: app = "main:app" under '
                 "[tool.splice] in pyproject.toml"
             )
         with _quiet_logging(), _explained(self.bind):

@@ -6,6 +6,7 @@ What is served is this text, run from a folder; what `--print` shows is the same
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,16 +21,18 @@ from sqlalchemy.engine import make_url
 
 from splice.checks import check_create
 from splice.cli.connections import looked_into, missing_tables, read_only, spelt
-from splice.cli.loading import import_from, mapped_classes, metadata_owner
+from splice.cli.loading import mapped_classes, metadata_owner
 from splice.cli.targets import DatabaseTarget, Models, has_password
 from splice.description import describe
 from splice.engines import read_url
 from splice.errors import SetupError
-from splice.handlers import VERBS, Verb
-from splice.names import path_of
+from splice.loading import import_from
+from splice.names import PATHS_IN_USE, path_of, unique
 from splice.programs import Metadata, Program, Route, main_source
 from splice.reflection import Model, Reflection, reflect
+from splice.settings import DATABASE_URL
 from splice.sources import models_source
+from splice.terms import VERBS, Verb
 
 __all__ = [
     "Choice",
@@ -43,10 +46,7 @@ __all__ = [
     "written_to",
 ]
 
-_RESERVED: Final = frozenset({"/docs", "/redoc", "/openapi.json", "/health", "/ready", "/problems"})
-"""Paths that an application has for itself."""
 _READING: Final[tuple[Verb, ...]] = ("list", "read")
-_VARIABLE: Final = "DATABASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +210,12 @@ def _created(served: Sequence[type[Any]]) -> Metadata:
 
 
 def _routes_of(served: Sequence[type[Any]], *, writes: bool) -> Iterator[Route]:
-    taken = set(_RESERVED)
+    taken = set(PATHS_IN_USE)
     for cls in served:
         table = sa.inspect(cls).local_table
-        path = _free(path_of(table.name, table.schema), cls.__name__, taken)
+        path = path_of(table.name, table.schema)
+        # Two models may share a table.
+        path = unique(path, taken, f"/{cls.__name__}", f"{path}-rows")
         taken.add(path)
         yield Route(
             model=cls.__name__,
@@ -221,17 +223,6 @@ def _routes_of(served: Sequence[type[Any]], *, writes: bool) -> Iterator[Route]:
             only=None if writes else _READING,
             prefix=None if path == f"/{table.name}" else path,
         )
-
-
-def _free(path: str, model: str, taken: Collection[str]) -> str:
-    """A path that nothing else has; two models may share a table."""
-    candidates = [
-        path,
-        f"/{model}",
-        f"{path}-rows",
-        *(f"{path}-{number}" for number in range(2, len(taken) + 3)),
-    ]
-    return next(each for each in candidates if each not in taken)
 
 
 # From a database.
@@ -257,7 +248,7 @@ def draft_database(target: DatabaseTarget, choice: Choice, progress: Progress | 
         title=_titled(Path(name).stem),
         source=name,
         url=None if has_password(url) else url,
-        routes=tuple(_route(model, dict(found.remarks), writes=writes) for model in found.models),
+        routes=tuple(_route(model, writes=writes) for model in found.models),
     )
     files = {"models.py": models_source(found, name), "main.py": main_source(program)}
     return Draft(
@@ -277,14 +268,13 @@ def _nothing(target: DatabaseTarget, found: Reflection) -> str:
     return f"{_name_of(target.url)} has nothing to serve: {what} is left out, {why}"
 
 
-def _route(model: Model, remarks: Mapping[str, str], *, writes: bool) -> Route:
+def _route(model: Model, *, writes: bool) -> Route:
     verbs = model.writes if writes else model.reads
-    spelt = model.table if model.schema is None else f"{model.schema}.{model.table}"
     return Route(
         model=model.name,
         only=None if verbs == frozenset(VERBS) else tuple(verb for verb in VERBS if verb in verbs),
         prefix=None if model.has_default_path else model.path,
-        remark=None if model.key else remarks.get(spelt),
+        remark=model.only_listed,
     )
 
 
@@ -308,20 +298,29 @@ def _name_of(url: str) -> str:
 @contextmanager
 def unfolded(draft: Draft) -> Iterator[Path]:
     """The files in a folder of their own, with the database in the environment, for the length of a block."""
-    os.environ[_VARIABLE] = draft.url
+    before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="splice-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         for file, text in draft.files.items():
             (folder / file).write_text(text, encoding="utf-8")
-        yield folder
+        os.environ[DATABASE_URL] = draft.url
+        try:
+            yield folder
+        finally:
+            os.environ.pop(DATABASE_URL)
+            os.environ.update({name: value for name, value in before.items() if name == DATABASE_URL})
 
 
 def written_to(draft: Draft, folder: Path, *, force: bool) -> list[Path]:
     """Write the files into a folder, which is made if need be.
 
     Raises:
-        SetupError: One of them is there already, and is not to be replaced.
+        SetupError: One of them is there already, and is not to be replaced; or it could not import the models there.
     """
+    if draft.folder is not None and folder.resolve() != draft.folder.resolve():
+        raise SetupError(
+            f"{draft.module}.py imports the models, so it has to stand beside them: --output {_seen(draft.folder)}"
+        )
     paths = [folder / name for name in draft.files]
     there = [str(path) for path in paths if path.exists()]
     if there and not force:
@@ -332,6 +331,11 @@ def written_to(draft: Draft, folder: Path, *, force: bool) -> list[Path]:
     for path, text in zip(paths, _moved(draft, folder).values(), strict=True):
         path.write_text(text, encoding="utf-8")
     return paths
+
+
+def _seen(folder: Path) -> str:
+    """A folder as a shell in the current one takes it."""
+    return shlex.quote(os.path.relpath(folder))
 
 
 def _moved(draft: Draft, folder: Path) -> Mapping[str, str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import linecache
 import re
 import socket
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +13,9 @@ from sqlalchemy.engine import URL
 
 from splice.drivers import classify, sqlstate_of
 from splice.errors import Issue, Problem, SetupError
+from splice.loading import described, seen_from
 
-__all__ = ["database_failure", "import_failure", "place_in", "sentence_of"]
+__all__ = ["database_failure", "sentence_of"]
 
 _WRONG_PASSWORD: Final = frozenset({"28P01", "28000", 1045, 1698})
 _NO_DATABASE: Final = frozenset({"3D000", 1049})
@@ -35,37 +34,7 @@ def sentence_of(error: BaseException) -> str:
         return _problem(error)
     if classify(error) is not None:
         return f"the database refused what it was asked ({_name(error)}); are its tables there? --debug shows more"
-    return f"{_described(error)}; this was not foreseen, --debug shows where it comes from"
-
-
-def import_failure(error: BaseException, module: str, folder: Path) -> SetupError:
-    """What a user's module has done while it was imported from a folder."""
-    if isinstance(error, SetupError):
-        return error
-    if isinstance(error, SyntaxError) and error.filename is not None:
-        return SetupError(f"{_short(error.filename, folder)}, line {error.lineno}: {error.msg}")
-    if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "").partition(".")[0]
-        return SetupError(
-            f"{place_in(error, folder, module)}: {error}; install the package that has {package}, into the environment "
-            "that splice runs in"
-        )
-    if isinstance(error, KeyError) and _is_of_environment(error):
-        return SetupError(
-            f"{place_in(error, folder, module)}: the environment variable {error.args[0]} is not set; export it"
-        )
-    return SetupError(f"{place_in(error, folder, module)}: {_described(error)}")
-
-
-def _is_of_environment(error: KeyError) -> bool:
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_globals.get("__name__") == "os"
-
-
-def place_in(error: BaseException, folder: Path, otherwise: str) -> str:
-    """The innermost line of an error that is the user's own: `models.py, line 3`."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename, folder)]
-    return f"{_short(frames[-1].filename, folder)}, line {frames[-1].lineno}" if frames else otherwise
+    return f"{described(error)}; this was not foreseen, --debug shows where it comes from"
 
 
 def database_failure(error: BaseException, url: URL) -> SetupError | None:
@@ -80,7 +49,7 @@ def database_failure(error: BaseException, url: URL) -> SetupError | None:
 def _of_file(causes: Sequence[BaseException], url: URL) -> SetupError | None:
     # The primary code is the last byte.
     codes = {getattr(cause, "sqlite_errorcode", 0) & 0xFF for cause in causes}
-    path = _short(unquote((url.database or "").removeprefix("file:")), Path.cwd())
+    path = seen_from(Path.cwd(), unquote((url.database or "").removeprefix("file:")))
     if codes & _UNREADABLE_FILE:
         return SetupError(f"{path} cannot be read as an SQLite database; check the file and its rights")
     if codes & _LOCKED_FILE:
@@ -88,7 +57,15 @@ def _of_file(causes: Sequence[BaseException], url: URL) -> SetupError | None:
     return None
 
 
+_UNKNOWN_PARAMETER: Final = re.compile(r"unexpected keyword argument '(\w+)'")
+
+
 def _refusal(causes: Sequence[BaseException], url: URL, place: str) -> str | None:
+    unknown = next(
+        (_UNKNOWN_PARAMETER.search(str(cause)) for cause in causes if isinstance(cause, TypeError)), None
+    )
+    if unknown is not None and unknown[1] in url.query:
+        return f"the driver {url.get_driver_name()} knows no parameter {unknown[1]!r}; take it out of the database URL"
     codes = {code for cause in causes for code in _codes(cause)}
     if codes & _WRONG_PASSWORD:
         user = url.username or ""
@@ -149,25 +126,6 @@ def _issue(issue: Issue) -> str:
     place = (issue.pointer or "").lstrip("/") or issue.parameter or ""
     where = "" if not place or re.search(rf"\b{re.escape(place)}\b", issue.detail) else f"{place}: "
     return f"{where}{issue.detail}{f' ({issue.hint})' if issue.hint else ''}"
-
-
-def _is_own(filename: str, folder: Path) -> bool:
-    path = Path(filename)
-    return (
-        path.is_relative_to(folder)
-        and "site-packages" not in path.parts
-        and bool(linecache.getline(filename, 1))
-    )
-
-
-def _short(filename: str, folder: Path) -> str:
-    path = Path(filename)
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
-
-
-def _described(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _name(error: BaseException) -> str:

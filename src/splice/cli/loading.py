@@ -1,13 +1,9 @@
-"""Python modules of the user's, imported; whatever goes wrong there is said in one sentence."""
+"""Applications and models, found in the user's modules."""
 
 from __future__ import annotations
 
-import gc
-import importlib
 import pkgutil
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from operator import attrgetter
 from pathlib import Path
@@ -18,59 +14,10 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.orm import DeclarativeBase
 
-from splice.cli.failures import import_failure
 from splice.errors import SetupError
+from splice.loading import import_from
 
-__all__ = ["application_of", "import_from", "load_application", "mapped_classes", "metadata_owner"]
-
-
-def import_from(folder: Path, name: str) -> ModuleType:
-    """Import a module as Python would that was started in this folder.
-
-    Raises:
-        SetupError: There is no such module, or it fails while it is imported; the message says where.
-    """
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
-        with _uncollected():
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise SetupError(_missing(folder, name)) from error
-        raise import_failure(error, name, folder) from error
-    except SystemExit as error:
-        raise SetupError(
-            f"{name} ended the program while it was imported; put that under __main__"
-        ) from error
-    except Exception as error:
-        raise import_failure(error, name, folder) from error
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which finds nothing here and takes a sixth of the time of 400 models."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _missing(folder: Path, name: str) -> str:
-    near = get_close_matches(name, list(_modules_in(folder)), n=1)
-    hint = f"did you mean {near[0]}?" if near else "run splice in the folder that has it"
-    return f"there is no module {name} in {folder}; {hint}"
-
-
-def _modules_in(folder: Path) -> Iterator[str]:
-    for path in folder.glob("*.py"):
-        yield path.stem
-    for path in folder.glob("*/*.py"):
-        yield path.parent.name if path.name == "__init__.py" else f"{path.parent.name}.{path.stem}"
+__all__ = ["application_of", "load_application", "mapped_classes", "metadata_owner"]
 
 
 def load_application(folder: Path, module: str, attribute: str) -> FastAPI:

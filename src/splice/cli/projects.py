@@ -12,7 +12,8 @@ from typing import Any, Final
 import tomlkit
 
 from splice.errors import SetupError
-from splice.migrations import Settings, find_settings, require_alembic
+from splice.migrations import require_alembic
+from splice.settings import Settings, find_settings
 
 __all__ = ["Change", "eject_environment", "initialise"]
 

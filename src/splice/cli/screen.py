@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -25,6 +27,7 @@ from splice.explain import Explanation, Statement, Unsaid
 __all__ = [
     "announce",
     "explanation_document",
+    "make_writable",
     "progress",
     "route_document",
     "show_error",
@@ -43,6 +46,16 @@ _MANY: Final = 8
 def _console(*, stderr: bool = False) -> Console:
     # Made when it is used: the streams may have been exchanged. Long lines are left to the terminal.
     return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def make_writable() -> None:
+    """Let every text be printed, with escapes where the encoding lacks a character; a closed stream takes all of it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # for the process
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def show_error(sentence: str) -> None:
@@ -155,7 +168,14 @@ def show_files(files: Mapping[str, str]) -> None:
         if console.is_terminal:
             console.print(Syntax(whole, "python", background_color="default", word_wrap=False))
         else:
-            sys.stdout.write(whole)
+            _write_code(whole)
+
+
+def _write_code(text: str) -> None:
+    """Python code is in UTF-8, whatever else is printed."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(text)
 
 
 # Routes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import errno
 import logging
+import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,8 @@ def free_address(host: str, port: int) -> Address:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # On Windows it would let a port pass that somebody listens at.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
@@ -70,16 +72,24 @@ def _refused(error: OSError, host: str, port: int) -> str:
 
 @contextmanager
 def interrupted() -> Iterator[None]:
-    """Have SIGTERM end the block by SystemExit, so that what is temporary is removed."""
+    """Have SIGTERM, and a terminal that closes, end the block by SystemExit, so that what is temporary is removed."""
 
     def leave(_number: int, _frame: object) -> None:
         raise SystemExit(0)
 
     before = signal.signal(signal.SIGTERM, leave)
+    _end_with_terminal()
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _end_with_terminal() -> None:
+    """Take a hang-up for a SIGTERM, which uvicorn ends by; one that is ignored, as by nohup, stays so."""
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none.
+    if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_DFL:
+        signal.signal(hang_up, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def serve(app: str, folder: Path, address: Address, *, workers: int, watched: Path | None) -> int:
@@ -114,18 +124,30 @@ def _serve_in_processes(config: uvicorn.Config) -> int:
 def _log_config() -> Mapping[str, Any]:
     """Uvicorn's own, with failures at the start as one sentence; in every process, since it goes to each."""
     config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    if os.environ.get("SPLICE_DEBUG", "0") not in {"", "0"}:
+        return config
     config["filters"] = {"plain": {"()": "splice.cli.serving.PlainStart"}}
     config["handlers"]["default"]["filters"] = ["plain"]
     return config
 
 
 class PlainStart(logging.Filter):
-    """Reduces the traceback of an application that could not start to what it says."""
+    """Reduces the traceback of an application that could not start to what it says.
+
+    There is only its text: Starlette hands no exception on to the server.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the message, and let every record pass."""
         text = record.getMessage()
         if text.startswith("Traceback (most recent call last)"):
-            name, _, said = text.strip().rpartition("\n")[2].partition(": ")
+            name, _, said = _raised(text).partition(": ")
             record.msg, record.args = (said if name.endswith("SetupError") else f"{name}: {said}"), ()
         return True
+
+
+def _raised(traceback: str) -> str:
+    """The line of the exception: the first behind the last frame; SQLAlchemy adds the statement and a link to it."""
+    lines = traceback.strip().splitlines()
+    last_of_frames = max(number for number, line in enumerate(lines) if line.startswith("  ") or number == 0)
+    return lines[min(last_of_frames + 1, len(lines) - 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 import re
 import sys
@@ -13,10 +14,12 @@ from typing import Final, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from splice.cli.loading import application_of, import_from, mapped_classes
+from splice import engines
+from splice.cli.loading import application_of, mapped_classes
 from splice.engines import is_in_memory, read_url
 from splice.errors import SetupError
-from splice.migrations import Settings
+from splice.loading import import_from
+from splice.settings import DATABASE_URL, Settings, expanded
 
 __all__ = [
     "Application",
@@ -33,7 +36,6 @@ __all__ = [
 _MODULE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _SUFFIXES: Final = frozenset({".db", ".db3", ".sqlite", ".sqlite3", ".s3db"})
 _HEADER: Final = b"SQLite format 3\0"
-_VARIABLE: Final = "DATABASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def read_target(text: str | None, database: str | None, project: Settings) -> Ta
     """
     if text is None:
         return _unnamed(database, project)
-    text = _expanded(text)
+    text = expanded(text)
     if "://" in text:
         return _database(text, database)
     path = Path(text)
@@ -90,22 +92,13 @@ def _unnamed(database: str | None, project: Settings) -> Target:
     if project.app is not None and database is None:
         module, _, attribute = project.app.partition(":")
         return Application(module, attribute or "app", project.root)
-    url = database or os.environ.get(_VARIABLE)
+    url = database or os.environ.get(DATABASE_URL)
     if not url:
         raise SetupError(
             "what is to be served? Name an application (main:app), models (models.py), or a database (app.db or its "
             'URL); or write app = "main:app" under [tool.splice] in pyproject.toml'
         )
-    return _database(_expanded(url), None)
-
-
-def _expanded(text: str) -> str:
-    if not text.startswith("$"):
-        return text
-    name = text[1:].strip("{}")
-    if not os.environ.get(name):
-        raise SetupError(f"the environment variable {name} is not set; export it, or write the URL itself")
-    return os.environ[name]
+    return _database(expanded(url), None)
 
 
 # A database.
@@ -125,7 +118,7 @@ def resolve_url(text: str, *, must_exist: bool = True) -> str:
     Raises:
         SetupError: It cannot be read, its driver is missing, or the file is not there or no database.
     """
-    text = _expanded(text)
+    text = expanded(text)
     url = read_url(text if "://" in text else _url_of_file(Path(text)))
     if url.get_backend_name() == "sqlite":
         _check_file(url, must_exist=must_exist)
@@ -134,7 +127,14 @@ def resolve_url(text: str, *, must_exist: bool = True) -> str:
 
 
 def _url_of_file(path: Path) -> str:
+    if _is_no_text(str(path)):
+        raise SetupError(f"the name of the file {path} is not in UTF-8; rename it")
     return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _is_no_text(name: str) -> bool:
+    """Whether a name has bytes that Python has kept as they were."""
+    return name.encode("utf-8", "replace") != name.encode("utf-8", "surrogateescape")
 
 
 def _check_file(url: URL, *, must_exist: bool) -> None:
@@ -149,8 +149,11 @@ def _check_file(url: URL, *, must_exist: bool) -> None:
         if must_exist:
             raise SetupError(f"there is no file {path}{_near(path)}")
         return
-    with path.open("rb") as file:
-        header = file.read(len(_HEADER))
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_HEADER))
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}; check its rights") from error
     if header not in {b"", _HEADER}:
         raise SetupError(f"{path} is not an SQLite database")
 
@@ -167,10 +170,9 @@ def _near(path: Path) -> str:
 def has_password(url: str) -> bool:
     """Whether a URL holds what must not be shown; one that cannot be read may."""
     try:
-        read = make_url(url)
+        return engines.has_password(make_url(url))
     except (sa.exc.ArgumentError, ValueError):
         return True
-    return bool(read.password) or any("password" in name.lower() for name in read.query)
 
 
 def hidden_arguments(*given: str | None) -> list[str] | None:
@@ -182,17 +184,15 @@ def hidden_arguments(*given: str | None) -> list[str] | None:
     written = list(sys.orig_argv)
     if secret is None or os.name != "posix" or not any(text.endswith(secret) for text in written):
         return None
-    os.environ[_VARIABLE] = secret
+    os.environ[DATABASE_URL] = secret
     return [
-        text.removesuffix(secret) + f"${_VARIABLE}" if text.endswith(secret) else text for text in written
+        text.removesuffix(secret) + f"${DATABASE_URL}" if text.endswith(secret) else text for text in written
     ]
 
 
 def shown(url: str) -> str:
     """A URL without its password."""
-    read = make_url(url)
-    hidden = [name for name in read.query if "password" in name.lower()]
-    return read.difference_update_query(hidden).render_as_string(hide_password=True)
+    return engines.shown(make_url(url))
 
 
 # Python.
@@ -226,11 +226,11 @@ _OWN_DATABASE: Final = (
 
 
 def _url_for_models(text: str, database: str | None, count: int) -> str:
-    url = database or os.environ.get(_VARIABLE)
+    url = database or os.environ.get(DATABASE_URL)
     if not url:
         raise SetupError(
             f"{text} has {count} model{'s' if count > 1 else ''}, but which database has the rows? Add --database "
-            f"sqlite:///app.db (or set {_VARIABLE}); with --create, missing tables are made"
+            f"sqlite:///app.db (or set {DATABASE_URL}); with --create, missing tables are made"
         )
     return resolve_url(url, must_exist=False)
 
@@ -259,6 +259,6 @@ def _module_of_path(path: Path) -> tuple[str, Path]:
     while (folder / "__init__.py").exists():
         parts.insert(0, folder.name)
         folder = folder.parent
-    if not all(part.isidentifier() for part in parts):
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
         raise SetupError(f"{path} cannot be imported, its name is none for a Python module; rename it")
     return ".".join(parts), folder

@@ -22,7 +22,7 @@ from splice.description import Description
 from splice.errors import MethodNotAllowed, RouteNotFound, SetupError
 from splice.explain.sql import Statement, Unsaid, statement_of
 from splice.explain.writes import deletes, inserts, loads_before_delete, updates
-from splice.handlers import Service, Verb, answer_options, body_of, query_of, refuse_parameters
+from splice.handlers import Service, answer_options, body_of, query_of, refuse_parameters
 from splice.hooks import Hook
 from splice.operations import replacement
 from splice.plan import plan_read
@@ -30,6 +30,7 @@ from splice.problems import from_validation
 from splice.router import Generated, generated_by
 from splice.schemas import changes, new_values
 from splice.statements import children_of, count_rows, lock_entity
+from splice.terms import Verb
 
 __all__ = ["DIALECTS", "Explanation", "explain_request"]
 

@@ -133,7 +133,7 @@ def _filled(words: Iterable[str]) -> Iterator[str]:
 class QueryPlan(Executable, ClauseElement):
     """`EXPLAIN` of a statement, in the words of each database."""
 
-    inherit_cache = False
+    inherit_cache: bool | None = False
 
     def __init__(self, statement: Select[Any]) -> None:
         self.statement = statement

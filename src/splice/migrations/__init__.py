@@ -11,16 +11,14 @@ from typing import Literal, TypeAlias
 from sqlalchemy.orm import Session
 
 from splice.errors import SetupError
-from splice.migrations.settings import Bind, Settings, bind_of, find_settings, load, metadata_of
+from splice.migrations.references import Bind, bind_of, metadata_of
+from splice.settings import Settings, find_settings
 
 __all__ = [
     "Bind",
     "Mode",
-    "Settings",
     "bind_of",
     "bring_up_to_date",
-    "find_settings",
-    "load",
     "metadata_of",
     "require_alembic",
 ]

@@ -35,7 +35,8 @@ from splice.migrations.autogenerate import HINTS
 from splice.migrations.connections import WAIT_SECONDS, prepared
 from splice.migrations.differences import differences
 from splice.migrations.project import Project, Standing, label, open_project, stand
-from splice.migrations.settings import Settings, metadata_of
+from splice.migrations.references import metadata_of
+from splice.settings import Settings
 
 __all__ = [
     "Direction",

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from splice.errors import SetupError
 from splice.migrations.environment import FOLDER
-from splice.migrations.settings import Settings
+from splice.settings import Settings
 
 __all__ = ["Project", "Standing", "label", "open_project", "stand", "versions_of"]
 

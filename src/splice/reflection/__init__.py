@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from sqlalchemy.types import TypeEngine
 
 from splice import names
 from splice.description import looks_secret
-from splice.reflection.catalogue import Command, Source, read_catalogue
+from splice.reflection.catalogue import read_catalogue
 from splice.reflection.columns import SQLITE_INTEGER
 from splice.reflection.models import (
     Check,
     Column,
+    Command,
     ForeignKey,
     Index,
     Kind,
@@ -31,9 +32,10 @@ from splice.reflection.models import (
     Reflection,
     Relation,
     Unique,
-    Verb,
 )
 from splice.reflection.relations import related
+from splice.reflection.sources import Source
+from splice.terms import VERBS, Verb
 
 __all__ = [
     "SQLITE_INTEGER",
@@ -47,18 +49,14 @@ __all__ = [
     "Reflection",
     "Relation",
     "Unique",
-    "Verb",
     "reflect",
 ]
 
-_ALL: Final[frozenset[Verb]] = frozenset({"list", "create", "read", "replace", "update", "delete"})
 _VERBS_OF_COMMANDS: Final[Mapping[Command, frozenset[Verb]]] = {
     "INSERT": frozenset({"create", "replace"}),
     "UPDATE": frozenset({"update", "replace"}),
     "DELETE": frozenset({"delete"}),
 }
-_PATHS_IN_USE: Final = frozenset({"/docs", "/health", "/openapi.json", "/problems", "/ready", "/redoc"})
-"""What an application serves besides its resources."""
 
 
 def reflect(
@@ -114,7 +112,9 @@ class _Choice:
 
 def _fits(place: Place, patterns: Sequence[str]) -> bool:
     return any(
-        fnmatch.fnmatchcase(name, pattern) for name in {place[1], _spelt(place)} for pattern in patterns
+        fnmatch.fnmatchcase(name.lower(), pattern.lower())
+        for name in {place[1], _spelt(place)}
+        for pattern in patterns
     )
 
 
@@ -155,6 +155,22 @@ def _is_comparable(type_: TypeEngine[Any]) -> bool:
     return not isinstance(inner, sa.JSON | sa.ARRAY)
 
 
+class _Paths:
+    """Paths that are taken; two that differ in signs alone would be one name for FastAPI's operations."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._taken = {self._operation(path) for path in paths}
+
+    def __contains__(self, path: object) -> bool:
+        return self._operation(str(path)) in self._taken
+
+    def add(self, path: str) -> None:
+        self._taken.add(self._operation(path))
+
+    def _operation(self, path: str) -> str:
+        return re.sub(r"\W", "_", path)
+
+
 class _Designs:
     """From sources to models, for one database."""
 
@@ -163,7 +179,7 @@ class _Designs:
         self._on_mariadb = dialect in {"mysql", "mariadb"}
         self._findings = findings
         self._classes: set[str] = set()
-        self._paths: set[str] = set(_PATHS_IN_USE)
+        self._paths = _Paths(names.PATHS_IN_USE)
 
     def models(self, sources: Sequence[Source]) -> list[Model]:
         columns = {source.place: self._columns(source) for source in sources}
@@ -265,7 +281,7 @@ class _Designs:
             key = targets.foreign_key(found, columns)
             if key is None:
                 self._findings.remarks.append((_spelt(source.place), _unfollowed(found)))
-            elif (key.columns, key.target) not in seen:
+            elif (key.columns, key.target) not in seen and not _leads_nowhere(key, source.place):
                 seen.add((key.columns, key.target))
                 yield replace(key, name=_stated_name(key.name, source.place[1], key.columns, "fkey"))
 
@@ -307,17 +323,24 @@ class _Designs:
             remarks.append(
                 (what, f"a rule diverts every {' and '.join(sorted(source.diverted))}, which is left out")
             )
+        remarks.extend(
+            (what, f"rows cannot be written: {why}") for why in dict.fromkeys(source.barred.values())
+        )
         lost = _VERBS_OF_COMMANDS["INSERT"] if missing else frozenset()
-        return _ALL - lost.union(*(_VERBS_OF_COMMANDS[command] for command in source.diverted))
+        refused = {*source.diverted, *source.barred}
+        return frozenset(VERBS) - lost.union(*(_VERBS_OF_COMMANDS[command] for command in refused))
 
     def _remark(self, source: Source, model: Model) -> None:
         what, remarks = _spelt(source.place), self._findings.remarks
-        if source.kind == "view":
-            remarks.append((what, "a view: its rows can be listed"))
-        elif not model.key:
-            remarks.append((what, "no key that splice can use: its rows can be listed"))
+        if model.only_listed is not None:
+            remarks.append((what, model.only_listed))
         if model.private:
             remarks.append((what, f"{', '.join(model.private)} looks secret and is private"))
+
+
+def _leads_nowhere(key: ForeignKey, place: Place) -> bool:
+    """Whether every row refers to itself; SQLAlchemy would look for the type of such a column in itself."""
+    return key.target == place and key.columns == key.target_columns
 
 
 def _positions(found: Mapping[str, Any], order: Sequence[str]) -> list[int]:

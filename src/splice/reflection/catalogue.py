@@ -5,45 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.reflection import Inspector, ObjectKind
 
+from splice.reflection import postgresql, sqlite
+from splice.reflection.broken import barred
 from splice.reflection.columns import known_type, sqlite_type
-from splice.reflection.models import Kind, Place
+from splice.reflection.models import Command, Kind, Place
+from splice.reflection.sources import Source
 
-__all__ = ["Command", "Source", "Wanted", "read_catalogue"]
+__all__ = ["Wanted", "read_catalogue"]
 
-Command: TypeAlias = Literal["INSERT", "UPDATE", "DELETE"]
 Wanted: TypeAlias = Callable[[Place], str | None]
 """Why a table is not wanted; None if it is."""
 
 _SYSTEM_SCHEMAS: Final = ("information_schema", "pg_catalog", "pg_toast")
 _JSON_RULE: Final = re.compile(r"json_valid\(`([^`]+)`\)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """One table or view as the database describes it.
-
-    `columns` and the rest have the keys of SQLAlchemy's inspector; where the type of a column is None, its `refusal`
-    says why it cannot be an attribute. `diverted` names the commands that a rule of the database turns into others.
-    The `refusal` of a table says why nothing else is known.
-    """
-
-    place: Place
-    kind: Kind
-    columns: Sequence[Mapping[str, Any]] = ()
-    key: tuple[str, ...] = ()
-    foreign_keys: Sequence[Mapping[str, Any]] = ()
-    uniques: Sequence[Mapping[str, Any]] = ()
-    indexes: Sequence[Mapping[str, Any]] = ()
-    checks: Sequence[Mapping[str, Any]] = ()
-    comment: str | None = None
-    diverted: frozenset[Command] = frozenset()
-    refusal: str | None = None
 
 
 def read_catalogue(
@@ -53,8 +33,9 @@ def read_catalogue(
 
     PostgreSQL is asked a fixed number of questions for each schema; the others some for each table.
     """
-    read = _read_sqlite if connection.dialect.name == "sqlite" else _read_schemas
-    return list(read(connection, wanted, progress))
+    if connection.dialect.name == "sqlite":
+        return barred(list(_read_sqlite(connection, wanted, progress)))
+    return list(_read_schemas(connection, wanted, progress))
 
 
 # PostgreSQL and MariaDB
@@ -67,7 +48,10 @@ def _read_schemas(
     extras = _extras(connection)
     for schema in _schemas(connection, inspector):
         listed = dict(_listed(inspector, schema))
-        refusals = {place: wanted(place) or extras.refused.get(place) for place in listed}
+        refusals = {
+            place: wanted(place) or extras.refused.get(place) or _broken_view(connection, place, kind)
+            for place, kind in listed.items()
+        }
         yield from (Source(place, listed[place], refusal=why) for place, why in refusals.items() if why)
         kept = {place: listed[place] for place, why in refusals.items() if not why}
         yield from _described(inspector, schema, kept, extras, progress)
@@ -81,6 +65,19 @@ def _schemas(connection: Connection, inspector: Inspector) -> Iterator[str | Non
         yield from sorted(name for name in others if not name.startswith("pg_"))
 
 
+def _broken_view(connection: Connection, place: Place, kind: Kind) -> str | None:
+    """Why a view of MariaDB cannot be read: it may be listed and described all the same."""
+    if kind != "view" or connection.dialect.name == "postgresql":
+        return None
+    try:
+        connection.execute(sa.select(sa.literal(1)).select_from(sa.table(place[1])).limit(0))
+    except sa.exc.DBAPIError:
+        return (
+            "the database cannot read it: what it is made from is missing, or its definer may not read that"
+        )
+    return None
+
+
 def _listed(inspector: Inspector, schema: str | None) -> Iterator[tuple[Place, Kind]]:
     yield from (((schema, name), "table") for name in inspector.get_table_names(schema))
     yield from (((schema, name), "view") for name in inspector.get_view_names(schema))
@@ -90,41 +87,29 @@ def _listed(inspector: Inspector, schema: str | None) -> Iterator[tuple[Place, K
 
 @dataclass(frozen=True, slots=True)
 class _Extras:
-    """What SQLAlchemy's inspector does not say: tables refused, commands diverted, columns of MariaDB's JSON."""
+    """What SQLAlchemy's inspector does not say: tables refused, commands diverted, columns of MariaDB's JSON.
+
+    `foreign_keys` of all tables take the place of the inspector's, where they are given. The keys of `keyless` tables
+    do not tell their rows apart.
+    """
 
     refused: Mapping[Place, str] = field(default_factory=dict)
     diverted: Mapping[Place, Sequence[Command]] = field(default_factory=dict)
+    foreign_keys: Mapping[Place, Sequence[Mapping[str, Any]]] | None = None
+    keyless: frozenset[Place] = frozenset()
     json: frozenset[tuple[str, str]] = frozenset()
 
 
 def _extras(connection: Connection) -> _Extras:
     if connection.dialect.name == "postgresql":
-        return _Extras(_refused(connection), _diverted(connection))
+        return _Extras(
+            postgresql.refused(connection),
+            postgresql.diverted(connection),
+            postgresql.foreign_keys(connection),
+            postgresql.inherited(connection),
+        )
     is_mariadb = getattr(connection.dialect, "is_mariadb", False)
     return _Extras(json=_json_columns(connection)) if is_mariadb else _Extras()
-
-
-def _refused(connection: Connection) -> dict[Place, str]:
-    """Partitions, whose rows are those of their parent, and tables that this user may not read."""
-    rows = connection.exec_driver_sql(
-        "SELECT NULLIF(n.nspname, current_schema()), c.relname, c.relispartition FROM pg_catalog.pg_class c "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND "
-        "(c.relispartition OR NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_table_privilege(c.oid, 'SELECT'))"
-    )
-    reasons = {True: "a partition; its rows are those of the whole table", False: "this user may not read it"}
-    return {(schema, name): reasons[is_partition] for schema, name, is_partition in rows}
-
-
-def _diverted(connection: Connection) -> dict[Place, list[Command]]:
-    """Tables with rules (CREATE RULE … DO INSTEAD), which answer no RETURNING."""
-    rows = connection.exec_driver_sql(
-        "SELECT NULLIF(n.nspname, current_schema()), c.relname, array_agg(DISTINCT "
-        "CASE r.ev_type WHEN '2' THEN 'UPDATE' WHEN '3' THEN 'INSERT' ELSE 'DELETE' END) "
-        "FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE r.is_instead AND r.ev_type <> '1' GROUP BY 1, 2"
-    )
-    return {(schema, name): commands for schema, name, commands in rows}
 
 
 def _described(
@@ -141,7 +126,9 @@ def _described(
     tables: dict[str, Any] = {"schema": schema, "filter_names": asked, "kind": ObjectKind.TABLE}
     columns = inspector.get_multi_columns(**{**tables, "kind": ObjectKind.ANY})
     keys = inspector.get_multi_pk_constraint(**tables)
-    foreign_keys = inspector.get_multi_foreign_keys(**tables)
+    foreign_keys = extras.foreign_keys
+    if foreign_keys is None:
+        foreign_keys = inspector.get_multi_foreign_keys(**tables)
     uniques = inspector.get_multi_unique_constraints(**tables)
     indexes = inspector.get_multi_indexes(**tables)
     checks = inspector.get_multi_check_constraints(**tables)
@@ -154,7 +141,7 @@ def _described(
                 _typed(column, is_json=(place[1], column["name"]) in extras.json)
                 for column in columns.get(place, ())
             ],
-            key=tuple(_part(keys, place, "constrained_columns") or ()),
+            key=() if place in extras.keyless else tuple(_part(keys, place, "constrained_columns") or ()),
             foreign_keys=foreign_keys.get(place, ()),
             uniques=uniques.get(place, ()),
             indexes=indexes.get(place, ()),
@@ -252,7 +239,7 @@ def _read_table(inspector: Inspector, entry: _Entry) -> Source:
     quoted = inspector.dialect.identifier_preparer.quote_identifier(name)
     rows = connection.exec_driver_sql(f"PRAGMA main.table_xinfo({quoted})").all()
     key = tuple(row[1] for row in sorted(rows, key=lambda row: row[5]) if row[5])
-    numbered = len(key) == 1 and not entry.is_keyed
+    numbered = len(key) == 1 and not entry.is_keyed and not _has_index_of_key(connection, quoted)
     columns = [_sqlite_column(row, entry.sql, numbered=numbered) for row in rows if row[6] != 1]
     if entry.kind == "view":
         return Source((None, name), entry.kind, columns)
@@ -261,11 +248,16 @@ def _read_table(inspector: Inspector, entry: _Entry) -> Source:
         kind=entry.kind,
         columns=columns,
         key=key,
-        foreign_keys=inspector.get_foreign_keys(name),
-        uniques=inspector.get_unique_constraints(name),
+        foreign_keys=sqlite.foreign_keys(inspector, name),
+        uniques=sqlite.unique_constraints(inspector, name),
         indexes=inspector.get_indexes(name),
         checks=inspector.get_check_constraints(name),
     )
+
+
+def _has_index_of_key(connection: Any, quoted: str) -> bool:
+    """Whether the key is a column beside the number of the row, as that of INTEGER PRIMARY KEY DESC is."""
+    return any(row[3] == "pk" for row in connection.exec_driver_sql(f"PRAGMA main.index_list({quoted})"))
 
 
 def _sqlite_column(row: Any, sql: str, *, numbered: bool) -> Mapping[str, Any]:

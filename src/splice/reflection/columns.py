@@ -98,7 +98,8 @@ def _is_shown(type_: TypeEngine[Any]) -> bool:
 
 
 def _domain(type_: Any) -> TypeEngine[Any] | None:
-    return known_type(type_.data_type)
+    # PostgreSQL has no operator that compares a domain over an enum with the enum.
+    return None if isinstance(type_.data_type, sa.Enum) else known_type(type_.data_type)
 
 
 def _array(type_: Any) -> TypeEngine[Any] | None:
@@ -115,8 +116,9 @@ def _enum(type_: Any) -> TypeEngine[Any] | None:
 
 
 def _tinyint(type_: Any) -> TypeEngine[Any]:
-    """A BOOLEAN is a TINYINT(1) there."""
-    return sa.Boolean() if type_.display_width == 1 else mysql.TINYINT(unsigned=type_.unsigned or False)
+    """A BOOLEAN is a TINYINT(1) there, and has a sign."""
+    unsigned = bool(type_.unsigned)
+    return sa.Boolean() if type_.display_width == 1 and not unsigned else mysql.TINYINT(unsigned=unsigned)
 
 
 def _whole(plain: type[Any], unsigned: type[Any]) -> Callable[[Any], TypeEngine[Any]]:
@@ -142,7 +144,9 @@ def _bytes(type_: Any) -> TypeEngine[Any]:
 
 
 def _decimal(type_: Any) -> TypeEngine[Any]:
-    return sa.Numeric(type_.precision, type_.scale) if type_.precision else sa.Numeric()
+    digits, places = type_.precision, type_.scale or 0
+    # PostgreSQL 15 has numeric(3, -2) and numeric(2, 4), which have no spelling elsewhere.
+    return sa.Numeric(digits, places) if digits and 0 <= places <= digits else sa.Numeric()
 
 
 def _moment(type_: Any) -> TypeEngine[Any]:

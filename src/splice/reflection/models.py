@@ -8,9 +8,12 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy.types import TypeEngine
 
+from splice.terms import Verb
+
 __all__ = [
     "Check",
     "Column",
+    "Command",
     "ForeignKey",
     "Index",
     "Kind",
@@ -19,11 +22,10 @@ __all__ = [
     "Reflection",
     "Relation",
     "Unique",
-    "Verb",
 ]
 
+Command: TypeAlias = Literal["INSERT", "UPDATE", "DELETE"]
 Kind: TypeAlias = Literal["table", "view"]
-Verb: TypeAlias = Literal["list", "create", "read", "replace", "update", "delete"]
 Place: TypeAlias = tuple[str | None, str]
 """Schema and table; no schema stands for the one that the connection starts in."""
 
@@ -141,6 +143,13 @@ class Model:
     @property
     def place(self) -> Place:
         return self.schema, self.table
+
+    @property
+    def only_listed(self) -> str | None:
+        """Why its rows can be listed, but not be addressed; None if they can."""
+        if self.key:
+            return None
+        return f"{'a view' if self.kind == 'view' else 'no key that splice can use'}: its rows can be listed"
 
     @property
     def has_default_path(self) -> bool:

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from splice.database import Database
-from splice.engines import is_async, make_engine, read_url
+from splice.engines import make_engine, read_url, says_async
 from splice.errors import SetupError
 
 __all__ = ["Databases", "Files", "Place", "bind_for", "engine_for", "fit", "read_target"]
@@ -76,7 +76,7 @@ def fit(url: URL, db: Database[Any]) -> URL:
     name = url.get_backend_name()
     driver = url.get_driver_name() if "+" in url.drivername else _driver(_family(url), db)
     fitted = read_url(url.set(drivername=f"{name}+{driver}"))
-    if driver != "psycopg" and is_async(fitted) != db.is_async:
+    if driver != "psycopg" and says_async(fitted) != db.is_async:
         kind, other = ("an async", "sync") if db.is_async else ("a sync", "async")
         raise SetupError(
             f"{driver} is {other}, but the application's Database has {kind} driver; leave the driver out of the URL "
@@ -100,15 +100,12 @@ def _family(url: URL) -> str:
 def engine_for(url: URL, db: Database[Any], *, pooled: bool) -> Engine | AsyncEngine:
     """An engine on a test database with the settings of a `Database`; one without a pool serves any event loop."""
     options = _options(url, db) | ({} if pooled else {"poolclass": NullPool})
-    if url.get_driver_name() == "psycopg" and not db.is_async:
-        # From a URL alone splice would take psycopg as async, which it can be too.
-        return sa.create_engine(url, hide_parameters=True, **options)
-    return make_engine(url, replace(db.settings, options=options))
+    return make_engine(url, replace(db.settings, options=options), is_async=db.is_async)
 
 
 def bind_for(url: URL, db: Database[Any]) -> URL | Engine | AsyncEngine:
     """What a `Database` is rebound to for commits; a URL where it can be, since only then writers begin as they do."""
-    needs_engine = db.settings.options or (url.get_driver_name() == "psycopg" and not db.is_async)
+    needs_engine = db.settings.options or says_async(url) != db.is_async
     return engine_for(url, db, pooled=True) if needs_engine else url
 
 
@@ -221,7 +218,7 @@ class Databases:
         entered = (
             self.server if self._is_mariadb or self.server.database else self.server.set(database="postgres")
         )
-        if is_async(entered):
+        if says_async(entered):
             engine = create_async_engine(entered, poolclass=NullPool, isolation_level="AUTOCOMMIT")
             async with engine.connect() as connection:
                 await connection.exec_driver_sql(statement)

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 
 from splice.database import Database
 from splice.errors import SetupError
-from splice.migrations import find_settings, load
+from splice.loading import databases_of, load
+from splice.settings import find_settings
 from splice.testing.isolation import Ground, isolated
 from splice.testing.lifespans import running, with_state
 from splice.testing.loops import for_any_loop
@@ -158,14 +159,14 @@ def _app_name(config: pytest.Config) -> str:
 @pytest.fixture
 def databases(app: ASGIApp) -> Sequence[Database[Any]]:
     """The Databases of the application, in whose place test databases are put."""
-    installation = getattr(getattr(app, "state", None), "splice", None)
-    if installation is None or not installation.databases:
+    found = databases_of(app)
+    if not found:
         pytest.fail(
             "splice: the application has no Database; call install(app, db), or override the fixture `databases` to "
             "return [db]",
             pytrace=False,
         )
-    return cast("Sequence[Database[Any]]", installation.databases)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Throw-away database servers: a PostgreSQL that lives in a temporary folder, on a free port.
 
 Nothing is kept: durability is switched off, and the folder disappears with the server. A server ends with the process
-that started it, however that one ends: its standard input is a pipe, and the pipe breaks. For Unix and its like.
+that started it, however that one ends: its standard input is a pipe, and the pipe breaks. Its password is made for it
+alone: other accounts of the machine reach the port too. For Unix and its like.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import os
 import pwd
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -17,7 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -26,12 +28,12 @@ from splice.errors import SetupError
 
 __all__ = [
     "HOST",
-    "PASSWORD",
     "USER",
     "Home",
     "Server",
     "free_port",
     "home",
+    "new_password",
     "postgresql",
     "postgresql_binaries",
     "version_of",
@@ -39,7 +41,6 @@ __all__ = [
 
 HOST: Final = "127.0.0.1"
 USER: Final = "splice"
-PASSWORD: Final = "splice"  # noqa: S105  # of a server that is reached from this machine alone, and keeps nothing
 
 _START_SECONDS: Final = 60
 _ATTEMPTS: Final = 3
@@ -65,9 +66,9 @@ class Server:
     dialect: str
     version: str
     port: int
+    password: str = field(repr=False)
     host: str = HOST
     user: str = USER
-    password: str = PASSWORD
 
 
 class _StartFailed(RuntimeError):
@@ -83,14 +84,17 @@ def postgresql() -> Iterator[Server]:
     Raises:
         SetupError: There is none; the message holds the command that brings one.
     """
+    password = new_password()
     with home(owners=("postgres", "nobody")) as place, _reachable(postgresql_binaries(), place) as binaries:
-        place.run(binaries / "initdb", *_INITDB_OPTIONS, "-D", place.data)
+        with place.secret(password) as file:
+            place.run(binaries / "initdb", *_INITDB_OPTIONS, f"--pwfile={file}", "-D", place.data)
         version = version_of(binaries / "postgres")
         with place.serve("QUIT", lambda port: _command(binaries, place, port), _says_ready(place)) as port:
-            yield Server("postgresql", version, port)
+            yield Server("postgresql", version, port, password)
 
 
-_INITDB_OPTIONS: Final = ("-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8", "-U", USER)
+# The socket asks for the password too: only the folder that it is in keeps others from it.
+_INITDB_OPTIONS: Final = ("-A", "scram-sha-256", "-N", "-E", "UTF8", "--locale=C.UTF-8", "-U", USER)
 
 
 def _command(binaries: Path, place: Home, port: int) -> list[str]:
@@ -181,6 +185,20 @@ class Home:
         if finished.returncode:
             raise _StartFailed(f"{command[0]} failed:\n{words}")
 
+    @contextlib.contextmanager
+    def secret(self, text: str) -> Iterator[Path]:
+        """A file that only the account can read, until the end of the block."""
+        # Never a moment in which others may read it: it is made closed.
+        descriptor, name = tempfile.mkstemp(dir=self.path)
+        if self.account:
+            os.fchown(descriptor, self.account.pw_uid, self.account.pw_gid)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        try:
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
     def may(self, right: str, path: Path) -> bool:
         """Say whether the account has a right (a flag of `test`) on a path."""
         return self._start(["test", right, str(path)]).wait() == 0
@@ -257,6 +275,11 @@ def _parents() -> Iterator[str]:
     if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES:
         yield str(memory)
     yield from (tempfile.gettempdir(), "/tmp", "/var/tmp")  # noqa: S108  # the same
+
+
+def new_password() -> str:
+    """A password that nobody guesses; it needs no quoting, neither in a URL nor in SQL."""
+    return secrets.token_urlsafe()
 
 
 def free_port() -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import ORMExecuteState, RelationshipProperty, Session
 
 from splice.database import Database
 
@@ -23,6 +24,7 @@ _TRANSACTION_CONTROL: Final = re.compile(
 )
 """Not counted: under test there are savepoints in the place of transactions, and in production neither costs much."""
 
+_RELATION: Final = "splice_relation"
 _MANY: Final = 3
 _SHOWN_NUMBERS: Final = 5
 
@@ -96,6 +98,7 @@ class _Block:
 
     def __enter__(self) -> Statements:
         engines, self._sent = self._begin()
+        self._ends.enter_context(_naming_relations())
         for engine in engines:
             self._ends.enter_context(_listening(engine, self._sent))
         return self._statements
@@ -122,7 +125,8 @@ def _engine_of(source: _Source) -> Engine:
 def _listening(engine: Engine, sent: list[_Sent]) -> Iterator[None]:
     def note(_connection: Any, _cursor: Any, text: str, _parameters: Any, context: Any, _many: bool) -> None:
         if not _TRANSACTION_CONTROL.match(text):
-            sent.append(_Sent(" ".join(text.split()), _lazily_loaded(context)))
+            options = {} if context is None else context.execution_options
+            sent.append(_Sent(" ".join(text.split()), options.get(_RELATION)))
 
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
@@ -131,16 +135,27 @@ def _listening(engine: Engine, sent: list[_Sent]) -> Iterator[None]:
         sa.event.remove(engine, "before_cursor_execute", note)
 
 
-def _lazily_loaded(context: Any) -> str | None:
-    """The relation that a statement loads for one entity alone.
+@contextmanager
+def _naming_relations() -> Iterator[None]:
+    """Statements of any session say which relation they load, by an option that goes down to the driver with them."""
 
-    Read from what SQLAlchemy keeps for itself; where that has changed, the statement is shown without its relation.
-    """
-    options = getattr(context, "execution_options", {}).get("_sa_orm_load_options")
-    path = getattr(getattr(getattr(context, "compiled", None), "compile_state", None), "current_path", None)
-    if getattr(options, "_lazy_loaded_from", None) is None or not path:
+    def name(state: ORMExecuteState) -> None:
+        # Taken back, too: options of a lazy load are inherited by the eager loads that follow from it.
+        state.update_execution_options(**{_RELATION: _lazily_loaded(state)})
+
+    sa.event.listen(Session, "do_orm_execute", name)
+    try:
+        yield
+    finally:
+        sa.event.remove(Session, "do_orm_execute", name)
+
+
+def _lazily_loaded(state: ORMExecuteState) -> str | None:
+    """The relation that a statement loads for one entity alone."""
+    path = state.loader_strategy_path if state.is_relationship_load else None
+    if path is None or state.lazy_loaded_from is None:
         return None
-    return str(path[-1]) if "." in str(path[-1]) else None
+    return str(path[-1]) if isinstance(path[-1], RelationshipProperty) else None
 
 
 def _counted(number: int) -> str:

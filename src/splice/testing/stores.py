@@ -16,7 +16,8 @@ from sqlalchemy.orm import Mapper, Session
 from splice.creation import create_tables
 from splice.database import Database, run_on
 from splice.errors import SetupError
-from splice.migrations import Settings, bring_up_to_date
+from splice.migrations import bring_up_to_date
+from splice.settings import Settings
 from splice.testing.places import Place, bind_for, engine_for, fit
 
 __all__ = [

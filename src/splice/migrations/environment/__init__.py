@@ -25,7 +25,8 @@ from splice.errors import SetupError
 from splice.migrations.autogenerate import complete, include_name, include_object, render_item
 from splice.migrations.comparison import PLUGIN, is_other_type, setup
 from splice.migrations.connections import prepared
-from splice.migrations.settings import Settings, bind_of, find_settings, metadata_of
+from splice.migrations.references import bind_of, metadata_of
+from splice.settings import DATABASE_URL, Settings, find_settings
 
 __all__ = ["FOLDER", "options", "run", "transaction"]
 
@@ -45,7 +46,7 @@ def run(config: Config, migrate: Callable[[Connection], None]) -> None:
         return
     bind = bind_of(_settings(config))
     if bind is None:
-        raise SetupError("no database is known; give its URL in DATABASE_URL")
+        raise SetupError(f"no database is known; give its URL in {DATABASE_URL}")
     engine = make_engine(read_url(bind), EngineSettings()) if isinstance(bind, str) else bind
     if isinstance(engine, AsyncEngine):
         asyncio.run(_migrate_async(engine, migrate))
