@@ -15,7 +15,6 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy.orm import configure_mappers
 from sqlalchemy.pool import NullPool
 
 from splice import Database, Resource, install
@@ -59,7 +58,8 @@ def imported(source: str, folder: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    configure_mappers()
+    # Not those of every registry: other tests make models that do not fit together, on purpose.
+    module.Base.registry.configure()
     return module
 
 

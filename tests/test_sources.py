@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.orm import configure_mappers
 from sqlalchemy.schema import CreateTable
 
 from splice.reflection import Check, Column, ForeignKey, Index, Model, Reflection, Relation, Unique
@@ -469,4 +468,3 @@ def test_any_names_can_be_mapped(tmp_path_factory: Any, table: str, columns: lis
             assert {column.name for column in mapped.__table__.columns} >= set(kept)
 
     engine.dispose()
-    configure_mappers()

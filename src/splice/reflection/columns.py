@@ -22,6 +22,9 @@ SQLITE_INTEGER: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _SQLITE_DIGITS: Final = 15
 """Decimal digits that SQLite keeps: it stores a double."""
 
+_MOST_PLACES: Final = 300
+"""Decimal places below which the smallest step is no number of JSON's any more."""
+
 _DECLARED: Final = re.compile(r"\s*([^(]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*")
 
 # Types
@@ -146,7 +149,7 @@ def _bytes(type_: Any) -> TypeEngine[Any]:
 def _decimal(type_: Any) -> TypeEngine[Any]:
     digits, places = type_.precision, type_.scale or 0
     # PostgreSQL 15 has numeric(3, -2) and numeric(2, 4), which have no spelling elsewhere.
-    return sa.Numeric(digits, places) if digits and 0 <= places <= digits else sa.Numeric()
+    return sa.Numeric(digits, places) if digits and 0 <= places <= min(digits, _MOST_PLACES) else sa.Numeric()
 
 
 def _moment(type_: Any) -> TypeEngine[Any]:
