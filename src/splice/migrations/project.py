@@ -64,8 +64,8 @@ def open_project(settings: Settings) -> Project:
         raise SetupError(f"Alembic's settings cannot be used: {error}") from error
     if not settings.is_alembic and not versions_of(settings).is_dir():
         raise SetupError(
-            f"there are no migrations in {settings.folder}; run: splice db init, or start in the folder of the project, "
-            "whose pyproject.toml says where they are"
+            f"there are no migrations in {settings.folder}; run: splice db init, or start in the folder of the "
+            "project, whose pyproject.toml says where they are"
         )
     _read(scripts)
     return Project(settings, config, scripts, _is_foreign(Path(scripts.dir) / "env.py"))
