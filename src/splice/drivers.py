@@ -193,7 +193,8 @@ _MYSQL_KINDS: Final = _by_code(
         ("unique", (1022, 1062, 1169, 1586)),
         ("foreign_key", (1216, 1217, 1451, 1452)),
         ("not_null", (1048, 1263, 1364)),
-        ("check", (3819, 4025)),
+        # 1644 is a SIGNAL of a trigger.
+        ("check", (1644, 3819, 4025)),
         ("too_long", (1406,)),
         ("out_of_range", (1264, 1690)),
         ("invalid_value", (1265, 1292, 1300, 1366, 1411, 3140)),
@@ -307,7 +308,9 @@ def _read_sqlite(error: BaseException) -> Fault | None:
 
 def _sqlite_kind(code: int | None, text: str) -> FaultKind | None:
     by_code = None if code is None else _SQLITE_KINDS.get(code) or _SQLITE_KINDS.get(code & 0xFF)
-    return by_code or next((kind for start, kind in _SQLITE_TEXTS if text.startswith(start)), None)
+    by_text = next((kind for start, kind in _SQLITE_TEXTS if text.startswith(start)), None)
+    # What a trigger raises has a text of its own.
+    return by_code or by_text or ("check" if code == _SQLITE_RESTRICT else None)
 
 
 # PostgreSQL: SQLSTATE, and names as attributes (asyncpg) or in `diag` (psycopg).
@@ -317,7 +320,8 @@ _SQLSTATES: Final = _by_code(
         ("unique", ("23505",)),
         ("foreign_key", ("23001", "23503")),
         ("not_null", ("23502",)),
-        ("check", ("23514", "44000")),
+        # P0001 is what a trigger raises.
+        ("check", ("23514", "44000", "P0001")),
         ("exclusion", ("23P01",)),
         ("too_long", ("22001",)),
         ("out_of_range", ("22003", "22008")),
