@@ -385,6 +385,8 @@ def _is_withheld(column: Column) -> bool:
 
 
 def _unfilled(source: Source) -> list[str]:
+    if source.filled:
+        return []
     return [
         column["name"]
         for column in source.columns

@@ -97,6 +97,7 @@ class _Extras:
     diverted: Mapping[Place, Sequence[Command]] = field(default_factory=dict)
     foreign_keys: Mapping[Place, Sequence[Mapping[str, Any]]] | None = None
     keyless: frozenset[Place] = frozenset()
+    filled: frozenset[Place] = frozenset()
     json: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -107,6 +108,7 @@ def _extras(connection: Connection) -> _Extras:
             postgresql.diverted(connection),
             postgresql.foreign_keys(connection),
             postgresql.inherited(connection),
+            postgresql.filled(connection),
         )
     is_mariadb = getattr(connection.dialect, "is_mariadb", False)
     return _Extras(json=_json_columns(connection)) if is_mariadb else _Extras()
@@ -148,6 +150,7 @@ def _described(
             checks=checks.get(place, ()),
             comment=_part(comments, place, "text"),
             diverted=frozenset(extras.diverted.get(place, ())),
+            filled=place in extras.filled,
             refusal=None
             if columns.get(place)
             else "the database cannot describe it: what it is made from is missing",

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from splice.reflection.models import Command, Place
 
-__all__ = ["diverted", "foreign_keys", "inherited", "refused"]
+__all__ = ["diverted", "filled", "foreign_keys", "inherited", "refused"]
 
 _ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
@@ -57,6 +57,18 @@ def diverted(connection: Connection) -> dict[Place, list[Command]]:
         "WHERE r.is_instead AND r.ev_type <> '1' GROUP BY 1, 2"
     )
     return {(schema, name): commands for schema, name, commands in rows}
+
+
+def filled(connection: Connection) -> frozenset[Place]:
+    """Tables with a trigger before each row that is inserted: it may supply what no client can send."""
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT NULLIF(n.nspname, current_schema()), c.relname "
+        "FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        # 1 is FOR EACH ROW, 2 BEFORE, 4 INSERT.
+        "WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 7 = 7"
+    )
+    return frozenset((schema, name) for schema, name in rows)
 
 
 def foreign_keys(connection: Connection) -> Mapping[Place, Sequence[Mapping[str, Any]]]:

@@ -17,7 +17,7 @@ class Source:
 
     `columns` and the rest have the keys of SQLAlchemy's inspector; where the type of a column is None, its `refusal`
     says why it cannot be an attribute. `diverted` names the commands that a rule of the database turns into others,
-    `barred` those that it would refuse, with the reason.
+    `barred` those that it would refuse, with the reason. Rows are `filled` where a trigger may supply what is missing.
     The `refusal` of a table says why nothing else is known.
     """
 
@@ -32,4 +32,5 @@ class Source:
     comment: str | None = None
     diverted: frozenset[Command] = frozenset()
     barred: Mapping[Command, str] = field(default_factory=dict)
+    filled: bool = False
     refusal: str | None = None
