@@ -95,12 +95,22 @@ class Served:
 
 
 @contextlib.contextmanager
+def hang_up_heard() -> Iterator[None]:
+    """A suite that runs under nohup ignores SIGHUP, and what it starts would inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@contextlib.contextmanager
 def serving(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Served]:
     """Run `splice serve …` at a free port until the block ends."""
     temporary = cwd / "temporary"
     temporary.mkdir(exist_ok=True)
     log = cwd / "serve.log"
-    with log.open("w", encoding="utf-8") as output:
+    with log.open("w", encoding="utf-8") as output, hang_up_heard():
         process = subprocess.Popen(
             [COMMAND, "serve", *arguments, "--port", "0"],
             cwd=cwd,
