@@ -7,7 +7,7 @@ import functools
 import uuid
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Optional, get_args
+from typing import Annotated, Any, Optional, get_args
 
 import pytest
 import sqlalchemy as sa
@@ -15,8 +15,10 @@ from annotated_types import Ge
 from pydantic import Field as Limit
 from sqlalchemy.orm import (
     DeclarativeBase,
+    DynamicMapped,
     Mapped,
     MappedAsDataclass,
+    WriteOnlyMapped,
     column_property,
     declared_attr,
     mapped_column,
@@ -385,3 +387,181 @@ def test_an_annotation_that_cannot_be_read_is_refused():
 
     with pytest.raises(SetupError, match="import that name at module level"):
         describe(Odd)
+
+
+class Node(Base):
+    """A tree, whose rows are tagged, described and remembered."""
+
+    __tablename__ = "nodes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(sa.String(5), unique=True)
+    parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("nodes.id"))
+    root_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id"))
+    twin_code: Mapped[str] = mapped_column(sa.ForeignKey("nodes.code"))
+    shade: Mapped[str] = mapped_column(sa.String(5))
+    parent: Mapped[Node | None] = relationship(
+        remote_side="Node.id", foreign_keys=[parent_id], back_populates="children", doc="The node above."
+    )
+    children: Mapped[list[Node]] = relationship(foreign_keys=[parent_id], back_populates="parent")
+    root: Mapped[Node] = relationship(remote_side="Node.id", foreign_keys=[root_id])
+    twin: Mapped[Node] = relationship(remote_side=[code], foreign_keys=[twin_code])
+    same_shade: Mapped[Node] = relationship(
+        primaryjoin=lambda: sa.orm.foreign(Node.shade) == sa.orm.remote(Node.code), viewonly=True
+    )
+    above: Mapped[Node] = relationship(
+        primaryjoin=lambda: sa.orm.foreign(Node.parent_id) > sa.orm.remote(Node.id),
+        viewonly=True,
+        uselist=False,
+    )
+    big_parent: Mapped[Node] = relationship(
+        primaryjoin=lambda: sa.and_(sa.orm.foreign(Node.parent_id) == sa.orm.remote(Node.id), Node.id > 100),
+        viewonly=True,
+    )
+    tags: Mapped[list[Tag]] = relationship(secondary=lambda: NODE_TAGS)
+    first_tag: Mapped[Tag] = relationship(secondary=lambda: NODE_TAGS, uselist=False, viewonly=True)
+    memories: WriteOnlyMapped[Memory] = relationship()
+    dreams: DynamicMapped[Memory] = relationship(viewonly=True)
+    last_memory: Mapped[Memory] = relationship(viewonly=True)
+    secrets: Mapped[list[Memory]] = relationship(viewonly=True, info=private)
+    _inner: Mapped[list[Memory]] = relationship(viewonly=True)
+
+
+class Tag(Base):
+    __tablename__ = "tags"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Memory(Base):
+    __tablename__ = "memories"
+    __table_args__ = (sa.Index("ix_first", "shade", unique=True, sqlite_where=sa.text("id > 3")),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    node_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id"))
+    shade: Mapped[str] = mapped_column(sa.String(5))
+
+
+NODE_TAGS = sa.Table(
+    "node_tags",
+    Base.metadata,
+    sa.Column("node", sa.ForeignKey("nodes.id"), primary_key=True),
+    sa.Column("tag", sa.ForeignKey("tags.id"), primary_key=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "many", "joins", "nullable", "pairs"),
+    [
+        ("parent", False, True, True, (("parent_id", "id"),)),
+        ("children", True, False, True, (("id", "parent_id"),)),
+        ("root", False, True, False, (("root_id", "id"),)),
+        ("twin", False, True, False, (("twin_code", "code"),)),
+        ("same_shade", False, True, True, (("shade", "code"),)),
+        ("above", False, False, True, ()),
+        ("big_parent", False, True, True, ()),
+        ("tags", True, False, True, ()),
+        ("first_tag", False, False, True, ()),
+        ("memories", True, False, True, (("id", "node_id"),)),
+        ("dreams", True, False, True, (("id", "node_id"),)),
+        ("last_memory", False, False, True, (("id", "node_id"),)),
+    ],
+)
+def test_links_say_where_they_lead(name, many, joins, nullable, pairs):
+    """To a list or a row; by a key of it or not; to none perhaps; by columns that are equal or by more."""
+    link = describe(Node).links[name]
+
+    assert (link.many, link.joins, link.nullable, link.pairs) == (many, joins, nullable, pairs)
+
+
+def test_links_come_in_the_order_of_the_model():
+    """Without those that are marked private, or whose name says so."""
+    links = describe(Node).links
+
+    assert list(links)[:4] == ["parent", "children", "root", "twin"]
+    assert not {"secrets", "_inner"} & set(links)
+    assert (links["parent"].target, links["parent"].doc) == (Node, "The node above.")
+    assert "team" in PERSON.links
+
+
+def test_a_mark_of_a_resource_hides_a_relation():
+    """Or shows one that the model hides."""
+    links = describe(Node, {"tags": private, "secrets": {}}).links
+
+    assert "tags" not in links
+    assert "secrets" in links
+
+
+def test_a_link_by_part_of_a_key_does_not_join():
+    """Neither do an index over some of the rows, and one of two columns of a key."""
+
+    class Seat(Base):
+        __tablename__ = "seats"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        team_id: Mapped[int]
+        shade: Mapped[str] = mapped_column(sa.String(5))
+        guest: Mapped[Guest] = relationship(
+            primaryjoin=lambda: sa.orm.foreign(Seat.team_id) == Guest.team_id, viewonly=True
+        )
+        memory: Mapped[Memory] = relationship(
+            primaryjoin=lambda: sa.orm.foreign(Seat.shade) == Memory.shade, viewonly=True
+        )
+
+    links = describe(Seat).links
+
+    assert not links["guest"].joins
+    assert not links["memory"].joins
+    assert not links["guest"].many
+
+
+def view(name: str, *columns: sa.Column[Any], key: tuple[str, ...]) -> type[Base]:
+    """A model of something without a primary key of its own."""
+    table = sa.Table(name, Base.metadata, *columns)
+    options = {"primary_key": [table.c[column] for column in key]}
+    return type(name, (Base,), {"__table__": table, "__mapper_args__": options})
+
+
+def test_a_key_tells_rows_apart_or_not():
+    """A primary key does, and a unique one without NULLs; the columns of a view do not."""
+
+    def columns(**of_code: Any) -> list[sa.Column[Any]]:
+        return [sa.Column("code", sa.Integer, **of_code), sa.Column("size", sa.Integer)]
+
+    assert PERSON.unique
+    assert not describe(view("plain", *columns(), key=("code", "size"))).unique
+    assert not describe(view("loose", *columns(unique=True), key=("code",))).unique
+    assert describe(view("strict", *columns(unique=True, nullable=False), key=("code", "size"))).unique
+    assert not describe(view("other", *columns(unique=True, nullable=False), key=("size",))).unique
+
+
+def test_a_joined_subclass_is_joined_by_the_key_of_its_parent():
+    """One key, in two tables."""
+
+    class Vehicle(Base):
+        __tablename__ = "vehicles"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(5))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "any"}
+
+    class Car(Vehicle):
+        __tablename__ = "cars"
+        id: Mapped[int] = mapped_column(sa.ForeignKey("vehicles.id"), primary_key=True)
+        __mapper_args__ = {"polymorphic_identity": "car"}
+
+    class Bike(Vehicle):
+        __mapper_args__ = {"polymorphic_identity": "bike"}
+
+    class Wheel(Base):
+        __tablename__ = "wheels"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        car_id: Mapped[int] = mapped_column(sa.ForeignKey("cars.id"))
+        bike_id: Mapped[int] = mapped_column(sa.ForeignKey("vehicles.id"))
+        car: Mapped[Car] = relationship(foreign_keys=[car_id])
+        bike: Mapped[Bike] = relationship(foreign_keys=[bike_id])
+
+    links = describe(Wheel).links
+
+    assert describe(Car).unique
+    assert (links["car"].joins, links["car"].nullable, links["car"].pairs) == (
+        True,
+        False,
+        (("car_id", "id"),),
+    )
+    assert (links["bike"].joins, links["bike"].nullable, links["bike"].pairs) == (True, True, ())

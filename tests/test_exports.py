@@ -19,6 +19,7 @@ MODULES = sorted(set(PACKAGE.rglob("*.py")) - OTHERS)
 PUBLIC = {
     "Database",
     "Page",
+    "Paging",
     "Query",
     "Resource",
     "errors",

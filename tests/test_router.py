@@ -141,7 +141,7 @@ def test_the_document_says_what_row_and_query_bring(db, books):
         "application/problem+json"
     ]
     assert list(paths["/books/found"]["get"]["responses"]["422"]["content"]) == ["application/problem+json"]
-    assert {"title", "order_by", "limit"} <= {
+    assert {"filters", "order_by", "limit"} <= {
         each["name"] for each in paths["/books/found"]["get"]["parameters"]
     }
 

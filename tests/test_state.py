@@ -16,6 +16,7 @@ from types import GenericAlias, MappingProxyType, ModuleType, UnionType
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
 from typing_extensions import TypeAliasType
 
@@ -39,6 +40,7 @@ VALUES = (
     dt.timedelta,
     re.Pattern,
     logging.Logger,
+    TypeAdapter,  # compiled once, and as it is from then on
 )
 NAMES_OF_TYPES = (
     type,

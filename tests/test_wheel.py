@@ -111,7 +111,9 @@ def test_a_database_is_served_from_the_wheel(standard, tmp_path):
     ) as server:
         try:
             assert answers(server, port)
-            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/items").read() == b'{"items":[]}'
+            assert (
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/items").read() == b'{"items":[],"next":null}'
+            )
         finally:
             server.terminate()
 

@@ -4,6 +4,7 @@ from splice import errors
 from splice.application import install
 from splice.database import Database
 from splice.marks import private, read_only, write_once, write_only
+from splice.paging import Paging
 from splice.router import Resource
 from splice.schemas import Page
 from splice.terms import Query
@@ -11,6 +12,7 @@ from splice.terms import Query
 __all__ = [
     "Database",
     "Page",
+    "Paging",
     "Query",
     "Resource",
     "errors",

@@ -51,6 +51,7 @@ from splice.migrations import Mode, bring_up_to_date
 from splice.signatures import read_once
 
 __all__ = [
+    "READS",
     "Database",
     "Unit",
     "call_hook",
@@ -61,6 +62,9 @@ __all__ = [
 
 _T = TypeVar("_T")
 _S = TypeVar("_S", bound="AsyncSession | Session", default=Any)
+
+READS: Final = "splice_reads"
+"""Set in the scope of a request that only reads although its method could write."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 _PING_SECONDS: Final = 2.0
@@ -147,6 +151,9 @@ class Database(Generic[_S]):
             `migrations=` are to make the tables.
     """
 
+    offered: dict[type[Any], Any]
+    """What each model's resource lets relations reach, by the router."""
+
     session: params.Depends
     """The dependency that yields a session and commits before the answer: `Annotated[AsyncSession, db.session]`.
 
@@ -197,6 +204,7 @@ class Database(Generic[_S]):
             options=engine_options,
         )
         self._core = _Core(source_of(bind, settings), settings, _Tables(create, migrations))
+        self.offered: dict[type[Any], Any] = {}
         self.session = Depends(self._request_session, scope="function")
 
     def __repr__(self) -> str:
@@ -585,7 +593,8 @@ def _says_that_it_writes(connection: HTTPConnection) -> bool:
     A WebSocket does not: it may stay open for hours, and one that only reads would keep every writer out. Where it
     turns to writing, it may be refused for what others wrote since it began to read: `db.begin()` for each message.
     """
-    return connection.scope["type"] == "http" and connection.scope["method"] not in _SAFE_METHODS
+    scope = connection.scope
+    return scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not scope.get(READS, False)
 
 
 def _thread_limiter(session: Session) -> anyio.CapacityLimiter | None:

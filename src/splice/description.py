@@ -9,7 +9,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -23,9 +23,10 @@ from splice.errors import SetupError
 from splice.marks import MARK_KEY, Access
 from splice.values import ValueType, value_type
 
-__all__ = ["Constraint", "Description", "Field", "Relation", "describe", "looks_secret"]
+__all__ = ["Constraint", "Description", "Field", "Link", "Relation", "describe", "looks_secret"]
 
 _ConstraintKind: TypeAlias = Literal["unique", "foreign_key", "check", "exclusion"]
+_Columns: TypeAlias = tuple[tuple[sa.Column[Any], sa.Column[Any]], ...]
 
 _SECRET_NAME: Final = re.compile(
     r"(?:^|_)(?:password|password_hash|secret|token|api_key|private_key|salt)$", re.IGNORECASE
@@ -89,12 +90,32 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Link:
+    """A relationship to be read along: from a row of this model to rows of another, or of itself.
+
+    `many` tells whether it leads to a list; `joins` whether it leads to one row by a key of that row, so that a join
+    multiplies nothing. `pairs` are the local and the remote field that are equal, where that alone is the relation (no
+    table between, no condition besides); else they are empty.
+    """
+
+    name: str
+    target: type[Any]
+    many: bool
+    joins: bool
+    nullable: bool
+    pairs: tuple[tuple[str, str], ...]
+    doc: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Description:
     """A mapped class in the API's own words.
 
     `fields` is keyed by API name, in the order of the model; `types` says how values are spelt, for each field that
     clients see, write or address; `key` is in the order of the primary key; `keeps` are the relations that forbid a
-    delete while they have rows.
+    delete while they have rows; `links` are the relationships by name, in the order of the model, without the private
+    ones. `unique` is false where the key does not tell rows apart, as in a view whose columns are all its key;
+    `memo` keeps what others have worked out of a description, for as long as it lives.
     """
 
     model: type[Any]
@@ -107,6 +128,9 @@ class Description:
     version: Field | None
     constraints: tuple[Constraint, ...]
     keeps: tuple[Relation, ...]
+    links: Mapping[str, Link]
+    unique: bool = True
+    memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def qualified(self) -> str:
@@ -139,15 +163,16 @@ def describe(model: type[Any], marks: Mapping[str, Mapping[str, Any]] | None = N
 
     Args:
         model: Any class mapped by SQLAlchemy; it needs no special base.
-        marks: Field name → mark, for models that must not be touched; an empty mapping says "an ordinary column".
+        marks: Name of a field or relationship → mark, for models that must not be touched; an empty mapping says "an
+            ordinary column".
 
     Raises:
-        SetupError: The class is not mapped, has no key, a mark names no column, or a column that clients may see or
-            write has a type that cannot be mapped.
+        SetupError: The class is not mapped, has no key, a mark names nothing of it, or a column that clients may see
+            or write has a type that cannot be mapped.
     """
     mapper = _mapper_of(model)
     given = dict(marks or {})
-    _check_marks(model, given, {prop.key for prop in mapper.column_attrs})
+    _check_marks(model, given, {prop.key for prop in (*mapper.column_attrs, *mapper.relationships)})
     fields = {prop.key: _describe_field(mapper, prop, given.get(prop.key)) for prop in mapper.column_attrs}
     key = tuple(fields[mapper.get_property_by_column(column).key] for column in mapper.primary_key)
     return Description(
@@ -167,6 +192,8 @@ def describe(model: type[Any], marks: Mapping[str, Mapping[str, Any]] | None = N
         version=_version_field(mapper, fields),
         constraints=tuple(_constraints(mapper)),
         keeps=tuple(_keeping_relations(mapper)),
+        links=MappingProxyType({link.name: link for link in _links(mapper, given)}),
+        unique=_tells_rows_apart(mapper),
     )
 
 
@@ -421,7 +448,7 @@ def _field_names(mapper: Mapper[Any], columns: Sequence[Any]) -> tuple[str, ...]
     return tuple(name for name in names if name is not None)
 
 
-def _field_name(mapper: Mapper[Any], column: sa.Column[Any]) -> str | None:
+def _field_name(mapper: Mapper[Any], column: Any) -> str | None:
     try:
         return mapper.get_property_by_column(column).key
     except UnmappedColumnError:
@@ -453,6 +480,118 @@ def _keeps_its_parent(relation: RelationshipProperty[Any]) -> bool:
 def _released_by_database(column: Any) -> bool:
     keys = getattr(column, "foreign_keys", ())
     return any((key.ondelete or "").upper() in {"CASCADE", "SET NULL", "SET DEFAULT"} for key in keys)
+
+
+def _links(mapper: Mapper[Any], marks: Mapping[str, Mapping[str, Any]]) -> Iterator[Link]:
+    for relation in mapper.relationships:
+        if _is_shown(relation, marks.get(relation.key)):
+            yield _link(relation)
+
+
+def _is_shown(relation: RelationshipProperty[Any], mark: Mapping[str, Any] | None) -> bool:
+    if mark is None and MARK_KEY not in relation.info:
+        return not relation.key.startswith("_")
+    said = (relation.info if mark is None else mark).get(MARK_KEY)
+    return _checked_access(str(relation), said) not in {"private", "write_only"}
+
+
+def _link(relation: RelationshipProperty[Any]) -> Link:
+    equated = _equated_columns(relation)
+    many = bool(relation.uselist) or relation.lazy in {"write_only", "dynamic"}
+    joins = not many and relation.direction.name == "MANYTOONE" and _reach_one_row(relation, equated)
+    plain = _is_plain(relation, equated)
+    return Link(
+        name=relation.key,
+        target=relation.mapper.class_,
+        many=many,
+        joins=joins,
+        nullable=not (joins and plain and _never_dangle(equated)),
+        pairs=_field_pairs(relation, equated) if plain else (),
+        doc=relation.doc,
+    )
+
+
+def _equated_columns(relation: RelationshipProperty[Any]) -> _Columns:
+    """The local and the remote column of each equality that the relation asks for, with whatever it asks besides."""
+    if relation.secondary is not None or relation.entity is not relation.mapper:
+        return ()
+    pairs = [
+        (local, remote)
+        for local, remote in relation.local_remote_pairs or []
+        if isinstance(local, sa.Column) and isinstance(remote, sa.Column)
+    ]
+    # A pair of columns may be compared in another way, or as one choice of several.
+    equal = [_equal_sides(clause) for clause in _all_of(relation.primaryjoin)]
+    return tuple((local, remote) for local, remote in pairs if {local, remote} in equal)
+
+
+def _all_of(condition: ColumnElement[Any]) -> Sequence[ColumnElement[Any]]:
+    """The parts of a condition that all have to hold."""
+    joined = isinstance(condition, sa.sql.elements.BooleanClauseList)
+    return condition.clauses if joined and condition.operator is sa.sql.operators.and_ else [condition]
+
+
+def _equal_sides(clause: ColumnElement[Any]) -> set[Any]:
+    equality = isinstance(clause, sa.BinaryExpression) and clause.operator is sa.sql.operators.eq
+    return {clause.left, clause.right} if equality else set()
+
+
+def _is_plain(relation: RelationshipProperty[Any], equated: _Columns) -> bool:
+    """Whether the equalities alone are the relation; a subclass in its parent's table is told apart by more."""
+    return 0 < len(equated) == len(_all_of(relation.primaryjoin)) and not relation.mapper.single
+
+
+def _field_pairs(relation: RelationshipProperty[Any], equated: _Columns) -> tuple[tuple[str, str], ...]:
+    """The fields of the columns; nothing where one of them is not mapped."""
+    found = [
+        (_field_name(relation.parent, local), _field_name(relation.mapper, remote))
+        for local, remote in equated
+    ]
+    named = tuple((local, remote) for local, remote in found if local is not None and remote is not None)
+    return named if len(named) == len(found) else ()
+
+
+def _reach_one_row(relation: RelationshipProperty[Any], equated: _Columns) -> bool:
+    """Whether the remote columns are a key of the target, or hold one."""
+    target = relation.mapper
+    tables = [table for table in target.tables if isinstance(table, sa.Table)]
+    keys = [target.primary_key, *(columns for table in tables for columns in _unique_columns(table))]
+    # By field: a column of a joined subclass is also that of its parent.
+    reached = set(_field_names(target, [remote for _, remote in equated]))
+    return any({_field_name(target, column) for column in columns} <= reached for columns in keys)
+
+
+def _never_dangle(equated: _Columns) -> bool:
+    """Whether the database promises a row for each: no part may be NULL, and a foreign key holds them."""
+    return all(not local.nullable and local.references(remote) for local, remote in equated)
+
+
+def _tells_rows_apart(mapper: Mapper[Any]) -> bool:
+    key = set(mapper.primary_key)
+    tables = {column.table for column in mapper.primary_key}
+    unique = [
+        columns
+        for table in tables
+        if isinstance(table, sa.Table)
+        for columns in _unique_columns(table)
+        if not any(column.nullable for column in columns)
+    ]
+    return any(set(columns) <= key for columns in unique)
+
+
+def _unique_columns(table: sa.Table) -> Iterator[Sequence[sa.Column[Any]]]:
+    """The columns of each promise that rows differ; not of an index over some of the rows, or over expressions."""
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint) and len(constraint.columns):
+            yield list(constraint.columns)
+    for index in table.indexes:
+        whole = all(isinstance(part, sa.Column) for part in index.expressions)
+        if index.unique and whole and not _is_partial(index):
+            yield list(index.columns)
+
+
+def _is_partial(index: sa.Index) -> bool:
+    return any(name.endswith("_where") and value is not None for name, value in index.dialect_kwargs.items())
 
 
 def _column_name(column: ColumnElement[Any]) -> str:

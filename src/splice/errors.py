@@ -23,6 +23,7 @@ __all__ = [
     "Issue",
     "MalformedBody",
     "MethodNotAllowed",
+    "NotAcceptable",
     "NotFound",
     "NotUnique",
     "PreconditionFailed",
@@ -138,6 +139,14 @@ class MethodNotAllowed(Problem):
     code = "method-not-allowed"
     status = 405
     title = "Method not allowed"
+
+
+class NotAcceptable(Problem):
+    """The answer cannot be sent in any of the forms that `Accept` names."""
+
+    code = "not-acceptable"
+    status = 406
+    title = "No acceptable form of the answer"
 
 
 class Conflict(Problem):

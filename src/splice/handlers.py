@@ -7,7 +7,7 @@ decided here.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
@@ -21,13 +21,28 @@ from sqlalchemy.orm import Session
 
 from splice import operations
 from splice.binds import AnySession
-from splice.database import run_on
+from splice.database import Database, run_on
 from splice.description import Description
-from splice.errors import ContentTypeUnsupported, ForbiddenField, Invalid, Issue, UnknownParameter
+from splice.documents import parse_document
+from splice.downloads import Source, download, download_headers
+from splice.errors import (
+    ContentTypeUnsupported,
+    ForbiddenField,
+    Invalid,
+    Issue,
+    NotAcceptable,
+    RouteNotFound,
+    UnknownParameter,
+)
+from splice.exports import MediaType, media_type_of
+from splice.grammar import NAMES, Names
 from splice.operations import RowAnswer, Subject, any_state
+from splice.paging import Answered, Paging, neighbours, start_of
 from splice.parser import parse
-from splice.plan import MAX_OFFSET, Readable, ReadPlan, plan_read
+from splice.plan import plan_children, plan_read, plan_row
 from splice.problems import allowed_methods, from_body_validation
+from splice.readable import Readable
+from splice.reads import ReadPlan
 from splice.schemas import Schemas
 from splice.signatures import read_once
 from splice.terms import Query, Verb
@@ -35,9 +50,15 @@ from splice.terms import Query, Verb
 __all__ = [
     "HANDLERS",
     "Handler",
+    "Listing",
     "Service",
     "answer_options",
+    "answer_query",
     "body_of",
+    "children_of",
+    "list_of",
+    "list_of_children",
+    "list_of_document",
     "query_of",
     "refuse_parameters",
 ]
@@ -46,16 +67,25 @@ _T = TypeVar("_T")
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
 _DECLARED: Final = "splice_declared_parameters"
+_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the handlers of one resource need; `commits` where the session's own dependency does not."""
+    """What the handlers of one resource need; `commits` where the session's own dependency does not.
+
+    `offered` are the services of models that relations may lead to; `db` is None, and `lasting` tells whether the
+    session outlives the handler, where sessions come from a dependency of the user's own.
+    """
 
     subject: Subject
     readable: Readable
     schemas: Schemas
+    paging: Paging
+    offered: dict[type[Any], Service]
+    db: Database[Any] | None
     commits: bool
+    lasting: bool
 
     @property
     def description(self) -> Description:
@@ -63,15 +93,162 @@ class Service:
         return self.subject.description
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list that was asked for: whose rows, by which plan; `most` is the limit that it states.
+
+    `check` is asked of a list without rows: whether there is what it is a list of.
+    """
+
+    service: Service
+    plan: ReadPlan
+    most: int | None
+    check: Callable[[Session], None] | None = None
+
+    def find(self, session: Session) -> operations.Page:
+        """Read the page."""
+        return operations.find(session, self.service.subject, self.plan, self.check)
+
+    def chunks(self, media_type: MediaType) -> operations.Chunks:
+        """Read all of it."""
+        return operations.chunks_of(self.service.subject, self.plan, media_type, self.most, self.check)
+
+
 async def _list(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
-    plan = plan_read(query_of(request), service.readable)
-    answer = await run_on(session, lambda inner: operations.find(inner, service.subject, plan))
-    return _json(request, answer.body, {"Link": _links(request, plan, has_next=answer.has_next)})
+    media_type = _acceptable(request)
+    return await _answer_list(list_of(service, request, media_type), request, session, media_type)
+
+
+async def answer_query(
+    service: Service, request: Request, session: AnySession, _key: Sequence[Any]
+) -> Response:
+    """The list that a document asks for, by POST or QUERY."""
+    refuse_parameters(request)
+    _require_json(request)
+    media_type = _acceptable(request)
+    listing = list_of_document(service, await request.body(), media_type)
+    return await _answer_list(listing, request, session, media_type)
+
+
+def children_of(relation: str) -> Handler:
+    """The handler of the rows behind a relation of one row: the list of their own resource, narrowed."""
+
+    async def children(
+        service: Service, request: Request, session: AnySession, key: Sequence[Any]
+    ) -> Response:
+        media_type = _acceptable(request)
+        listing = list_of_children(service, relation, request, key, media_type)
+        return await _answer_list(listing, request, session, media_type)
+
+    return children
+
+
+def list_of(service: Service, request: Request, media_type: MediaType = _JSON) -> Listing:
+    """What a query string asks for."""
+    return _listing(service, query_of(request, service.paging.names), media_type)
+
+
+def list_of_document(service: Service, raw: bytes, media_type: MediaType = _JSON) -> Listing:
+    """What a JSON document asks for."""
+    return _listing(service, parse_document(raw, service.paging.names), media_type)
+
+
+def list_of_children(
+    service: Service,
+    relation: str,
+    request: Request,
+    key: Sequence[Any],
+    media_type: MediaType = _JSON,
+) -> Listing:
+    """What a query string asks for among the rows behind a relation.
+
+    Raises:
+        RouteNotFound: No resource serves those rows.
+    """
+    link = service.description.links[relation]
+    target = service.offered.get(link.target)
+    if target is None:
+        raise RouteNotFound("Nothing is served at this path")
+    query = query_of(request, target.paging.names)
+    asked = _asked(query, target.paging, media_type)
+    plan = plan_children(asked, target.readable, service.readable, link, tuple(key))
+
+    return Listing(target, plan, query.limit, lambda inner: operations.require(inner, service.subject, key))
+
+
+def _listing(service: Service, query: Query, media_type: MediaType) -> Listing:
+    plan = plan_read(_asked(query, service.paging, media_type), service.readable)
+    return Listing(service, plan, query.limit)
+
+
+def _asked(query: Query, paging: Paging, media_type: MediaType) -> Query:
+    """A query as its list is planned: a page is counted where that is the convention, a download has no pages."""
+    if media_type == _JSON:
+        return replace(query, count=query.count or paging.always_count)
+    if query.count is not None:
+        at = query.at("count")
+        detail, hint = "A table has no place for a count", "leave it out, or ask for application/json"
+        raise Invalid(issues=[Issue(detail, "no-table", hint, at.pointer, at.parameter)])
+    if query.limit == 0:
+        at = query.at("limit")
+        raise Invalid(
+            issues=[Issue("limit should be at least 1", "out-of-range", None, at.pointer, at.parameter)]
+        )
+    return replace(query, limit=None)
+
+
+async def _answer_list(
+    listing: Listing, request: Request, session: AnySession, media_type: MediaType
+) -> Response:
+    if media_type != _JSON:
+        return await _download(listing, request, session, media_type)
+    page = await run_on(session, listing.find)
+    paging, answered = listing.service.paging, _answered(listing.plan, page)
+    headers = {"Vary": "Accept"}
+    if request.method in {"GET", "HEAD"}:
+        headers["Link"] = _links(request, paging, answered)
+    return _json(request, paging.body(page.rows.items, answered), headers)
+
+
+def _answered(plan: ReadPlan, page: operations.Page) -> Answered:
+    beside, counted = neighbours(plan, page.rows), page.counted
+    return Answered(
+        limit=plan.limit,
+        offset=start_of(plan),
+        next=beside.next,
+        previous=beside.previous,
+        total=None if counted is None else counted.total,
+        total_is=None if counted is None or plan.count == "exact" else counted.kind,
+    )
+
+
+def _acceptable(request: Request) -> MediaType:
+    media_type = media_type_of(_header(request, "accept"))
+    if media_type is None:
+        raise NotAcceptable(
+            "This list can be sent as application/json, application/jsonl and text/csv", header="Accept"
+        )
+    return media_type
+
+
+async def _download(
+    listing: Listing, request: Request, session: AnySession, media_type: MediaType
+) -> Response:
+    service = listing.service
+    chunks = listing.chunks(media_type)
+    name = f"{service.description.table}.{'csv' if media_type == 'text/csv' else 'jsonl'}"
+    source = Source(session, service.db, lasting=service.lasting)
+    if request.method == "HEAD":
+        return Response(None, headers=download_headers(name), media_type=media_type)
+    return await download(source, chunks, name, media_type)
 
 
 async def _read(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
-    refuse_parameters(request)
-    answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key))
+    query = query_of(request, service.paging.names) if request.query_params else Query()
+    plan = plan_row(query, service.readable, key)
+    answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key, plan))
+    if answer.tag is None:
+        return _json(request, answer.body, {})
     tag = f'"{answer.tag}"'
     # The tag is of this row alone; others that stand in the answer may have changed.
     known = service.subject.shape.covered and _names_weakly(_header(request, "if-none-match") or "", tag)
@@ -135,14 +312,17 @@ async def answer_options(request: Request) -> Response:
     headers = {"Allow": ", ".join(methods)}
     if "PATCH" in methods:
         headers["Accept-Patch"] = "application/merge-patch+json, application/json"
+    if "QUERY" in methods:
+        headers["Accept-Query"] = "application/json"
     return Response(status_code=204, headers=headers)
 
 
-def query_of(request: Request) -> Query:
+def query_of(request: Request, names: Names = NAMES) -> Query:
     """The query language of a list request; parameters that a dependency declares are left to it."""
     _refuse_other_text(request)
     declared = _declared_parameters(request)
-    return parse((name, value) for name, value in request.query_params.multi_items() if name not in declared)
+    asked = (item for item in request.query_params.multi_items() if item[0] not in declared)
+    return parse(asked, names)
 
 
 async def _write(service: Service, session: AnySession, work: Callable[[Session], _T]) -> _T:
@@ -282,21 +462,24 @@ def _address_of(request: Request, key: Sequence[Any]) -> str | None:
     return "/".join([_own_address(request), *(quote(text, safe="") for text in texts)])
 
 
-def _links(request: Request, plan: ReadPlan, *, has_next: bool) -> str:
-    """`Link` (RFC 8288) to the neighbours of a page."""
-    links = [("first", 0)]
-    if plan.offset:
-        links.append(("prev", max(plan.offset - plan.limit, 0)))
-    if has_next and plan.offset + plan.limit <= MAX_OFFSET:
-        links.append(("next", plan.offset + plan.limit))
-    return ", ".join(f'<{_page_address(request, plan.limit, offset)}>; rel="{rel}"' for rel, offset in links)
+def _links(request: Request, paging: Paging, answered: Answered) -> str:
+    """`Link` (RFC 8288) to the first page and the neighbours of this one."""
+    ways = {
+        "first": {},
+        "prev": paging.address(answered, back=True),
+        "next": paging.address(answered, back=False),
+    }
+    return ", ".join(
+        f'<{_page_address(request, paging, answered.limit, way)}>; rel="{rel}"'
+        for rel, way in ways.items()
+        if way is not None
+    )
 
 
-def _page_address(request: Request, limit: int, offset: int) -> str:
-    kept = [
-        (name, value) for name, value in request.query_params.multi_items() if name not in {"limit", "offset"}
-    ]
-    return f"{_own_address(request)}?{urlencode([*kept, ('limit', limit), ('offset', offset)])}"
+def _page_address(request: Request, paging: Paging, limit: int, way: Mapping[str, str]) -> str:
+    others = {paging.limit, *paging.positions}
+    kept = [item for item in request.query_params.multi_items() if item[0] not in others]
+    return f"{_own_address(request)}?{urlencode([*kept, (paging.limit, limit), *way.items()])}"
 
 
 # Parameters.

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from splice.loads import lazy_loads_refused
+
 __all__ = [
     "Action",
     "Change",
@@ -64,9 +66,15 @@ class Hooks:
 
 
 def run_hooks(hooks: Sequence[Hook], session: Session, *arguments: Any) -> None:
-    """Run them in the order of their registration; one that raises rolls the unit of work back."""
-    for hook in hooks:
-        hook(session, *arguments)
+    """Run them in the order of their registration; one that raises rolls the unit of work back.
+
+    What they read of an entity has to be loaded.
+    """
+    if not hooks:
+        return
+    with lazy_loads_refused(session):
+        for hook in hooks:
+            hook(session, *arguments)
 
 
 def run_after_commit(hooks: Sequence[Hook], session: Session, change: Change) -> None:

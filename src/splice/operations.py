@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy.orm import Mapper, Session, undefer
 from sqlalchemy.orm.attributes import instance_dict, set_committed_value
+from sqlalchemy.sql.base import ExecutableOption
 
+from splice.counts import Counted, count
 from splice.description import Description, Field, Relation
 from splice.errors import (
     ForbiddenField,
@@ -23,15 +26,18 @@ from splice.errors import (
     Problem,
     ReferenceMissing,
 )
+from splice.exports import MediaType
 from splice.faults import Moment, foreign_keys, reference_missing, still_referenced, translate
 from splice.hooks import Action, Change, Hook, Hooks, run_after_commit, run_hooks
 from splice.issues import first_issue, issue_of
-from splice.plan import ReadPlan
-from splice.schemas import RowSerializer, changes, new_values
-from splice.shapes import Key, PageAnswer, Row, Shape, dialect_of, row_of
+from splice.loads import refuse_lazy_loads_of
+from splice.reads import KeyIs, Position, ReadPlan, Selection
+from splice.schemas import changes, new_values
+from splice.serializers import RowSerializer
+from splice.shapes import Key, PageRows, Row, Shape, dialect_of, row_of
 from splice.statements import (
     children_of,
-    count_rows,
+    has_row,
     lock_entity,
     parent_of,
     reselect_entity,
@@ -40,9 +46,14 @@ from splice.statements import (
 )
 
 __all__ = [
+    "Check",
+    "Chunk",
+    "Chunks",
+    "Page",
     "RowAnswer",
     "Subject",
     "any_state",
+    "chunks_of",
     "commit",
     "create",
     "find",
@@ -52,18 +63,34 @@ __all__ = [
     "remove",
     "replace",
     "replacement",
+    "require",
     "take_entity",
     "update",
     "write_out",
 ]
 
 
+_CHUNK: Final = 1_000
+"""Rows that are read at once of a list that is sent whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, and the count of all rows that match, where that was asked for."""
+
+    rows: PageRows
+    counted: Counted | None
+
+
 @dataclass(frozen=True, slots=True)
 class RowAnswer:
-    """One row as it will be sent: JSON, its entity tag without quotes, its key, and whether it was made just now."""
+    """One row as it will be sent: JSON, its entity tag without quotes, its key, and whether it was made just now.
+
+    What shows another part of a row than the tag is about has none.
+    """
 
     body: bytes
-    tag: str
+    tag: str | None
     key: Key = ()
     created: bool = False
 
@@ -72,11 +99,13 @@ class RowAnswer:
 class Subject:
     """A described model with everything that its verbs need.
 
-    `state` writes what an entity tag is about; `tables` names the other models for error messages; `limits` hold
-    values to their columns where a model of the user's own may let through more.
+    `whole` is all that is shown of a row unless a client says otherwise; `state` writes what an entity tag is about;
+    `tables` names the other models for error messages; `limits` hold values to their columns where a model of the
+    user's own may let through more.
     """
 
     description: Description
+    whole: Selection
     shape: Shape
     state: RowSerializer
     hooks: Hooks
@@ -90,23 +119,107 @@ def any_state(_tag: str) -> bool:
     return True
 
 
-def find(session: Session, subject: Subject, plan: ReadPlan) -> PageAnswer:
-    """One page of rows; counts only where the plan says so."""
+def find(session: Session, subject: Subject, plan: ReadPlan, check: Check | None = None) -> Page:
+    """One page of rows; counts only where the plan says so.
+
+    Args:
+        session: Where the rows are.
+        subject: Whose rows.
+        plan: Which of them.
+        check: Asked where there are none: raises where there is nothing that they could belong to.
+
+    Raises:
+        Invalid: The cursor is not one that this list gave out, or more related rows would be shown than fit an answer.
+    """
     with _faults_named(subject):
-        return subject.shape.find(session, plan, _total(session, subject, plan) if plan.counted else None)
+        counted = None if plan.count is None else count(session, plan, _dialect(session, subject))
+        page = Page(subject.shape.find(session, plan), counted)
+    if page.rows.size == 0 and check is not None:
+        check(session)
+    return page
 
 
-def read(session: Session, subject: Subject, key: Key) -> RowAnswer:
+def require(session: Session, subject: Subject, key: Key) -> None:
+    """Make sure that a row is there.
+
+    Raises:
+        NotFound: No row has this key.
+    """
+    with _faults_named(subject):
+        statement = has_row(subject.description, key, _dialect(session, subject))
+        found = session.execute(statement).scalar()
+    if not found:
+        raise _missing(subject.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a long answer, and what reads the next one; None behind the last."""
+
+    body: bytes
+    following: Chunks | None
+
+
+Chunks: TypeAlias = Callable[[Session], Chunk]
+Check: TypeAlias = Callable[[Session], None]
+_Reader: TypeAlias = Callable[[Session, ReadPlan], PageRows]
+
+
+def chunks_of(
+    subject: Subject, plan: ReadPlan, media_type: MediaType, most: int | None, check: Check | None = None
+) -> Chunks:
+    """Read a whole list chunk by chunk, each behind the last row of the one before.
+
+    Args:
+        subject: Whose rows.
+        plan: Where to begin; its limit is not used.
+        media_type: How rows are written.
+        most: Rows in all; None for every one.
+        check: As in `find`.
+    """
+    export = subject.shape.export(plan.selection, media_type)
+    reading = functools.partial(_chunk, subject, export.read, plan, most)
+
+    def first(session: Session) -> Chunk:
+        chunk = reading(session)
+        if not chunk.body and check is not None:
+            check(session)
+        return dataclasses.replace(chunk, body=export.header + chunk.body)
+
+    return first
+
+
+def _chunk(subject: Subject, read: _Reader, plan: ReadPlan, most: int | None, session: Session) -> Chunk:
+    part = dataclasses.replace(plan, limit=_CHUNK if most is None else min(most, _CHUNK))
+    with _faults_named(subject):
+        rows = read(session, part)
+    left = None if most is None else most - rows.size
+    if not rows.has_more or left == 0:
+        return Chunk(rows.items, None)
+    return Chunk(rows.items, functools.partial(_chunk, subject, read, _behind(part, rows), left))
+
+
+def _behind(plan: ReadPlan, rows: PageRows) -> ReadPlan:
+    """The same list behind the rows that were read."""
+    if plan.description.unique:
+        return dataclasses.replace(plan, position=rows.last, offset=0)
+    start = plan.offset if plan.position is None else plan.position.skipped or 0
+    return dataclasses.replace(plan, position=Position(skipped=start + rows.size), offset=0)
+
+
+def read(session: Session, subject: Subject, key: Key, plan: ReadPlan) -> RowAnswer:
     """One row.
 
     Raises:
         NotFound: No row has this key.
     """
     with _faults_named(subject):
-        found = subject.shape.read(session, subject.description, key)
+        found = subject.shape.read(session, plan)
     if found is None:
         raise _missing(subject.description)
-    return _answer(subject, key, *found)
+    return (
+        _answer(subject, key, *found) if plan.selection == subject.whole else RowAnswer(found[0], None, key)
+    )
 
 
 def find_entities(session: Session, subject: Subject, plan: ReadPlan) -> list[Any]:
@@ -117,10 +230,8 @@ def find_entities(session: Session, subject: Subject, plan: ReadPlan) -> list[An
 
 
 def get_entity(session: Session, subject: Subject, key: Key) -> Any:
-    """One ORM entity with the relations that answers show, for a script or a route of the user's own."""
-    statement = select_entity(subject.description, key, _dialect(session, subject)).options(
-        *subject.shape.options
-    )
+    """One ORM entity with all that answers show of it, for a script or a route of the user's own."""
+    statement = select_entity(subject.description, key, _dialect(session, subject)).options(*_shown(subject))
     with _faults_named(subject):
         entity = session.execute(statement).unique().scalar_one_or_none()
     if entity is None:
@@ -128,20 +239,26 @@ def get_entity(session: Session, subject: Subject, key: Key) -> Any:
     return entity
 
 
-def take_entity(session: Session, subject: Subject, key: Key) -> Any:
-    """The same under the row lock, for a route that is about to change it."""
-    _locked(session, subject, key, any_state)
-    return get_entity(session, subject, key)
+def take_entity(session: Session, subject: Subject, key: Key, *, locks: bool) -> Any:
+    """The same for a route of the user's own, where a read of anything that is not loaded raises.
+
+    `locks` is said by a route that is about to change it.
+    """
+    if locks:
+        _locked(session, subject, key, any_state)
+    entity = get_entity(session, subject, key)
+    refuse_lazy_loads_of(session, entity)
+    return entity
 
 
 def write_out(session: Session, subject: Subject, entities: Sequence[Any]) -> None:
-    """Flush, and read back what the database has made of these entities, with the relations that answers show."""
+    """Flush, and read back what the database has made of these entities, with all that answers show."""
     with _faults_named(subject):
         session.flush()
         for entity in entities:
             session.refresh(entity)
             if isinstance(entity, subject.description.model):
-                _load_relations(session, subject, entity)
+                _load_shown(session, subject, entity)
 
 
 def create(session: Session, subject: Subject, body: BaseModel) -> RowAnswer:
@@ -214,11 +331,24 @@ def _dialect(session: Session, subject: Subject) -> str:
     return dialect_of(session, subject.description.model)
 
 
-def _load_relations(session: Session, subject: Subject, entity: Any) -> None:
-    if subject.shape.options:
+def _load_shown(session: Session, subject: Subject, entity: Any) -> None:
+    options = _shown(subject)
+    if options:
         key = sa.inspect(entity).identity
         statement = reselect_entity(subject.description, key, _dialect(session, subject))
-        session.execute(statement.options(*subject.shape.options)).unique().one_or_none()
+        session.execute(statement.options(*options)).unique().one_or_none()
+
+
+def _shown(subject: Subject) -> list[ExecutableOption]:
+    """What loads all that answers show: relations, and columns that are loaded only when they are asked for."""
+    description = subject.description
+    deferred = [part.name for part in description.readable if _is_deferred(description.model, part.name)]
+    return [*(undefer(getattr(description.model, name)) for name in deferred), *subject.shape.options]
+
+
+def _is_deferred(model: type[Any], name: str) -> bool:
+    column = sa.inspect(model).column_attrs.get(name)
+    return column is not None and column.deferred
 
 
 def _hold_to_columns(subject: Subject, values: Row) -> None:
@@ -237,11 +367,6 @@ def _misfit(limit: TypeAdapter[Any], name: str, value: Any) -> Issue | None:
     except ValidationError as error:
         return first_issue(error, pointer=f"/{name}")
     return None
-
-
-def _total(session: Session, subject: Subject, plan: ReadPlan) -> int:
-    total: int = session.execute(count_rows(plan, _dialect(session, subject))).scalar_one()
-    return total
 
 
 def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) -> RowAnswer:
@@ -281,7 +406,7 @@ def _run_after(hooks: Sequence[Hook], session: Session, entity: Any, body: BaseM
 def _stored(session: Session, subject: Subject, entity: Any, action: Action) -> RowAnswer:
     key = sa.inspect(entity).identity
     with _faults_named(subject):
-        found = subject.shape.read(session, subject.description, key)
+        found = subject.shape.read(session, ReadPlan(subject.whole, KeyIs(tuple(key)), (), limit=1))
     if found is None:
         raise NotFound(f"This {subject.description.name} is not visible after it was written")
     _announce(session, subject, action, found[1])

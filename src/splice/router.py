@@ -8,43 +8,57 @@ import re
 from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from fastapi.dependencies.utils import get_dependant
 from fastapi.params import Depends as DependsParameter
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel, WrapValidator
 from sqlalchemy.orm import Session
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from splice import operations
 from splice.checks import check_create, check_storage, say_what_is_private
-from splice.database import Database, call_hook, is_async_callable, run_on
+from splice.database import READS, Database, call_hook, is_async_callable, run_on
 from splice.description import Description, Field, describe
 from splice.errors import Invalid, NotFound, SetupError
-from splice.handlers import HANDLERS, Service, answer_options, query_of
+from splice.handlers import HANDLERS, Handler, Service, answer_options, answer_query, children_of, query_of
 from splice.hooks import Change, Hook, Hooks
-from splice.openapi import documentation, list_parameters
+from splice.openapi import (
+    children_documentation,
+    documentation,
+    query_body,
+    query_documentation,
+)
 from splice.operations import RowAnswer, Subject
-from splice.plan import MAX_LIMIT, plan_read, readable
+from splice.paging import Paging
+from splice.parameters import list_parameters
+from splice.plan import plan_read
 from splice.problems import responses
+from splice.readable import MAX_LIMIT, Readable, readable
+from splice.reads import Selection
 from splice.routes import ResourceRoute, settled
-from splice.schemas import Schemas, column_limits, row_serializer
-from splice.shapes import EntityShape, RowShape
+from splice.schemas import Schemas, column_limits
+from splice.serializers import Serializers, row_serializer
+from splice.shapes import EntityShape, RowShape, sources_of
 from splice.terms import VERBS, Query, Verb
 
 __all__ = ["MAX_BODY_BYTES", "Generated", "Resource", "generated_by"]
 
 _M = TypeVar("_M")
 _HookT = TypeVar("_HookT", bound=Callable[..., Any])
+_FilterT = TypeVar("_FilterT", bound=Callable[..., Any])
+_Form: TypeAlias = Literal["parameters", "document"]
 _SessionDependency: TypeAlias = Callable[..., Any] | DependsParameter
 
 MAX_BODY_BYTES: Final = 1_048_576
 """Largest body of a route on a Resource unless `max_body_size=` says otherwise, in bytes."""
 
+_PAGING: Final = Paging()
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _GENERATED: Final = "splice_generated"
@@ -71,11 +85,23 @@ _BODIES: Final[Mapping[Verb, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a generated route does; `db` is None where the session comes from a dependency of the user's own."""
+    """What a generated route does; `db` is None where the session comes from a dependency of the user's own.
+
+    `form` tells how a list is asked for; `relation` leads from one row to the rows that are listed.
+    """
 
     verb: Verb
     service: Service
     db: Database[Any] | None
+    form: _Form = "parameters"
+    relation: str | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything is served: behind a relation there is nothing without a resource of its rows."""
+        if self.relation is None:
+            return True
+        return self.service.description.links[self.relation].target in self.service.offered
 
 
 def generated_by(endpoint: object) -> Generated | None:
@@ -86,6 +112,29 @@ def generated_by(endpoint: object) -> Generated | None:
 
 class _GeneratedRoute(ResourceRoute):
     """A route that splice declared, told apart from the user's."""
+
+
+class _QueryRoute(_GeneratedRoute):
+    """A POST that only reads: its unit of work takes no write lock."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        return match, {**child_scope, READS: True} if match is Match.FULL else child_scope
+
+
+class _ChildrenRoute(_GeneratedRoute):
+    """A route along a relation: there is nothing behind it, and so nothing to document, without a resource there."""
+
+    _documented = True
+
+    @property
+    def include_in_schema(self) -> bool:
+        generated = generated_by(self.endpoint)
+        return self._documented and (generated is None or generated.is_there)
+
+    @include_in_schema.setter
+    def include_in_schema(self, documented: bool) -> None:
+        self._documented = documented
 
 
 class Resource(APIRouter, Generic[_M]):
@@ -105,6 +154,7 @@ class Resource(APIRouter, Generic[_M]):
         commit: With `session=`, whether writes are committed here (before the answer); False only flushes.
         marks: Field name → mark, for models that must not be touched.
         max_limit: Rows in one page at most.
+        paging: Names of the parameters of lists, and their envelope, where they shall be others.
         options: Everything that `APIRouter` takes; `prefix` is the table's name as it stands, unless given.
 
     Raises:
@@ -124,6 +174,7 @@ class Resource(APIRouter, Generic[_M]):
         commit: bool = True,
         marks: Mapping[str, Mapping[str, Any]] | None = None,
         max_limit: int = MAX_LIMIT,
+        paging: Paging = _PAGING,
         **options: Any,
     ) -> None:
         self.model = model
@@ -136,12 +187,17 @@ class Resource(APIRouter, Generic[_M]):
         self._own_create = create
         self._hooks = Hooks()
         self._subject = _subject(self.description, db, self._hooks, _Own(create, update, read))
-        self._service = Service(
-            subject=self._subject,
-            readable=readable(self.description, max_limit),
-            schemas=self._schemas,
+        self._service = _service(
+            self._subject,
+            self._schemas,
+            _Reading(read, max_limit, paging),
+            db,
             commits=db is None and commit,
+            lasting=self._session.scope != "function",
         )
+        if {"list", "read"} & set(self._verbs):
+            # Of several resources of one model the first says what relations lead to.
+            self._service.offered.setdefault(model, self._service)
         options.setdefault("prefix", f"/{self.description.table}")
         options.setdefault("tags", [self.description.table])
         options.setdefault("max_body_size", MAX_BODY_BYTES)
@@ -221,6 +277,32 @@ class Resource(APIRouter, Generic[_M]):
         """Delete a row, as in DELETE; flushes, and leaves the commit to you."""
         operations.remove(session, self._subject, key)
 
+    # The query language.
+
+    def filter(self, function: _FilterT) -> _FilterT:
+        """Let clients filter by a function: `def older_than(years: int) -> ColumnElement[bool]`.
+
+        The name of the function is that of the parameter, `?older_than=30`, the annotation of its one argument says
+        which values are taken, its docstring is shown in the documentation. It returns a condition on the model's
+        columns.
+
+        Raises:
+            SetupError: The name is taken, or the signature does not say what value is taken.
+        """
+        self._service.readable.add_filter(function)
+        return function
+
+    def sort_key(self, function: _FilterT) -> _FilterT:
+        """Let clients sort by a function: `def popularity() -> ColumnElement[int]`, asked for by `order_by=popularity`.
+
+        It returns an expression over the model's columns.
+
+        Raises:
+            SetupError: The name is taken, or the function has arguments.
+        """
+        self._service.readable.add_sort(function)
+        return function
+
     # Hooks: `def` or `async def`; (session, entity, body) inside the transaction, (session, entity) around deletes.
 
     def before_create(self, hook: _HookT) -> _HookT:
@@ -294,7 +376,11 @@ class Resource(APIRouter, Generic[_M]):
         problems = (Invalid, NotFound) if self.row.dependency in calls else (Invalid,)
         extra = dict(options.get("openapi_extra") or {})
         if self.query.dependency in calls:
-            extra["parameters"] = [*extra.get("parameters", ()), *list_parameters(self._service.readable)]
+            names = self._service.paging.names
+            extra["parameters"] = [
+                *extra.get("parameters", ()),
+                *list_parameters(self._service.readable, names),
+            ]
         return {
             **options,
             "responses": {**responses(*problems), **(options.get("responses") or {})},
@@ -304,38 +390,73 @@ class Resource(APIRouter, Generic[_M]):
     def _generate(self) -> None:
         for verb in self._verbs:
             path, methods = self._path(verb), _METHODS[verb]
-            endpoint = self._endpoint(verb, path)
-            options = documentation(self._service, verb)
-            self._add_generated(path, endpoint, methods[0], **options)
+            endpoint = self._endpoint(verb, path, HANDLERS[verb])
+            self._add_generated(path, endpoint, methods[0], **documentation(self._service, verb))
             for method in methods[1:]:
                 self._add_generated(path, endpoint, method, include_in_schema=False)
-        for path in dict.fromkeys(self._path(verb) for verb in self._verbs):
+        paths = {self._path(verb) for verb in self._verbs}
+        if "list" in self._verbs:
+            paths |= {self._generate_query(), *self._generate_children()}
+        for path in sorted(paths):
             self._add_generated(path, answer_options, "OPTIONS", include_in_schema=False)
 
-    def _add_generated(self, path: str, endpoint: Callable[..., Any], method: str, **options: Any) -> None:
-        super().add_api_route(
-            path, endpoint, methods=[method], route_class_override=_GeneratedRoute, **options
-        )
+    def _generate_query(self) -> str:
+        """The list by a document: POST stands in the document of the API, which has no place for QUERY (RFC 10008)."""
+        place = self._path("list")
+        endpoint = self._endpoint("list", place, answer_query, form="document")
+        self._add_generated(place, endpoint, "QUERY", include_in_schema=False)
+        path = "/query"
+        named = self._endpoint("list", path, answer_query, form="document")
+        options = query_documentation(self._service)
+        self._add_generated(path, named, "POST", route_class=_QueryRoute, **options)
+        return path
+
+    def _generate_children(self) -> Iterator[str]:
+        for link in self.description.links.values():
+            if link.many:
+                path = f"{self._path('read')}/{link.name}"
+                endpoint = self._endpoint("list", path, children_of(link.name), relation=link.name)
+                options = children_documentation(self._service, link)
+                self._add_generated(path, endpoint, "GET", route_class=_ChildrenRoute, **options)
+                self._add_generated(path, endpoint, "HEAD", include_in_schema=False)
+                yield path
+
+    def _add_generated(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        method: str,
+        route_class: type[APIRoute] = _GeneratedRoute,
+        **options: Any,
+    ) -> None:
+        super().add_api_route(path, endpoint, methods=[method], route_class_override=route_class, **options)
 
     def _path(self, verb: Verb) -> str:
         if verb in {"list", "create"}:
             return "" if self.prefix else "/"
         return "".join(f"/{{{_path_name(*numbered)}}}" for numbered in enumerate(self.description.key))
 
-    def _endpoint(self, verb: Verb, path: str) -> Callable[..., Any]:
+    def _endpoint(
+        self,
+        verb: Verb,
+        path: str,
+        handler: Handler,
+        form: _Form = "parameters",
+        relation: str | None = None,
+    ) -> Callable[..., Any]:
         """A function with the signature that FastAPI reads; the names begin with `_`, which no field in a path does."""
         keys = self.description.key if "{" in path else ()
 
         async def endpoint(
             _request: Request, _response: Response, _session: Any, _body: Any = None, **key: Any
         ) -> Response:
-            answer = await HANDLERS[verb](self._service, _request, _session, _key_values(key))
+            answer = await handler(self._service, _request, _session, _key_values(key))
             # What dependencies have set on FastAPI's injected response belongs to the answer.
             answer.headers.raw.extend(_response.headers.raw)
             return answer
 
-        setattr(endpoint, _GENERATED, Generated(verb, self._service, self._db))
-        body = getattr(self._schemas, _BODIES[verb]) if verb in _BODIES else None
+        setattr(endpoint, _GENERATED, Generated(verb, self._service, self._db, form, relation))
+        body = query_body(self._service) if form == "document" else self._body(verb)
         parameters = [
             _keyword("_request", Request),
             _keyword("_response", Response),
@@ -343,11 +464,15 @@ class Resource(APIRouter, Generic[_M]):
             *_key_parameters(self.description, keys),
             *([_keyword("_body", Annotated[body, _UNREAD, Body()])] if body else []),
         ]
-        return _signed(endpoint, f"{verb}_{self.description.table}", parameters)
+        name = "query" if form == "document" else verb
+        return _signed(endpoint, "_".join(filter(None, (name, self.description.table, relation))), parameters)
+
+    def _body(self, verb: Verb) -> type[BaseModel] | None:
+        return getattr(self._schemas, _BODIES[verb]) if verb in _BODIES else None
 
     def _row_dependency(self) -> Callable[..., Any]:
         async def row(_request: Request, _session: Any, **key: Any) -> Any:
-            take = operations.get_entity if _request.method in _SAFE_METHODS else operations.take_entity
+            take = functools.partial(operations.take_entity, locks=_request.method not in _SAFE_METHODS)
             return await run_on(_session, lambda inner: take(inner, self._subject, _key_values(key)))
 
         parameters = [
@@ -358,7 +483,7 @@ class Resource(APIRouter, Generic[_M]):
         return _signed(row, f"row_of_{self.description.table}", parameters)
 
     async def _query(self, request: Request) -> Query:
-        query = query_of(request)
+        query = query_of(request, self._service.paging.names)
         plan_read(query, self._service.readable)
         return query
 
@@ -423,11 +548,11 @@ class _Own:
 def _subject(description: Description, db: Database | None, hooks: Hooks, own: _Own) -> Subject:
     if db is not None:
         db.register(description)
-    serializer = row_serializer(description)
     return Subject(
         description=description,
-        shape=RowShape(serializer) if own.read is None else EntityShape.of(own.read, description),
-        state=serializer,
+        whole=Selection(description, description.readable),
+        shape=RowShape(Serializers()) if own.read is None else EntityShape.of(own.read, description),
+        state=row_serializer(description),
         hooks=hooks,
         # Of several resources on one table, each names only what it shows itself.
         tables=ChainMap(
@@ -436,6 +561,61 @@ def _subject(description: Description, db: Database | None, hooks: Hooks, own: _
         generated_create=own.create is None,
         limits=column_limits(description) if own.create or own.update else {},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the user says about reading."""
+
+    model: type[BaseModel] | None
+    max_limit: int
+    paging: Paging
+
+
+def _service(  # the parts of a resource put together
+    subject: Subject,
+    schemas: Schemas,
+    reading: _Reading,
+    db: Database | None,
+    *,
+    commits: bool,
+    lasting: bool,
+) -> Service:
+    offered: dict[type[Any], Service] = {} if db is None else db.offered
+    shown = None if reading.model is None else frozenset(sources_of(reading.model))
+    return Service(
+        subject=subject,
+        readable=readable(
+            subject.description,
+            reading.max_limit,
+            default_limit=reading.paging.default_limit,
+            related=_Related(offered),
+            shown=shown,
+            parameters=tuple(name for name in astuple(reading.paging.names) if name is not None),
+        ),
+        schemas=schemas,
+        paging=reading.paging,
+        offered=offered,
+        db=db,
+        commits=commits,
+        lasting=lasting,
+    )
+
+
+class _Related(Mapping[type[Any], Readable]):
+    """What may be asked of the models that relations lead to; grows with the resources of the database."""
+
+    def __init__(self, offered: Mapping[type[Any], Service]) -> None:
+        self._offered = offered
+
+    def __getitem__(self, model: type[Any]) -> Readable:
+        return self._offered[model].readable
+
+    def __iter__(self) -> Iterator[type[Any]]:
+        return iter(self._offered)
+
+    def __len__(self) -> int:
+        return len(self._offered)
 
 
 def _bridged(hook: Callable[..., Any]) -> Hook:

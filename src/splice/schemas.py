@@ -1,4 +1,4 @@
-"""Description → Pydantic models, with every limit of the columns, and the serialisers that write rows as JSON.
+"""Description → Pydantic models, with every limit of the columns.
 
 Four models, since four rules differ: what is shown, what POST takes, what PATCH takes (all absent or valid, never null
 by accident) and what PUT takes (visible read-only fields are accepted and ignored: clients send back what they got).
@@ -6,43 +6,48 @@ by accident) and what PUT takes (visible read-only fields are accepted and ignor
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
-from functools import cached_property
-from types import GenericAlias, MappingProxyType
-from typing import Any, Generic, NotRequired, TypeAlias, TypeVar, get_args
+from collections.abc import Callable, Container, Mapping
+from functools import cached_property, partial
+from types import MappingProxyType
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
-from pydantic import MISSING, BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import MISSING, BaseModel, ConfigDict, JsonValue, TypeAdapter, create_model
 from pydantic import Field as Described
-from pydantic_core import PydanticSerializationError
-from typing_extensions import TypedDict
 
+from splice import examples
 from splice.description import Description, Field
 from splice.values import ValueType
 
 __all__ = [
     "Page",
-    "RowSerializer",
     "Schemas",
     "changes",
     "column_limits",
+    "doc_of",
     "new_values",
-    "row_serializer",
 ]
 
 _T = TypeVar("_T")
-_Row: TypeAlias = Mapping[str, Any]
 _Definition: TypeAlias = tuple[Any, Any]
 _Fields: TypeAlias = Callable[[Description], dict[str, _Definition]]
 
 
 class Page(BaseModel, Generic[_T]):
-    """A page of rows; `total` counts all rows that match, and is there only when it was asked for."""
+    """A page of rows.
+
+    `next` is the cursor of the following page; `total` counts all rows that match, and is there only when it was asked
+    for; `total_is` tells what it is, where it was not asked to be exact.
+    """
 
     items: list[_T]
+    next: str | None = Described(
+        default=None, description="Cursor of the following page; null on the last one."
+    )
     total: int | MISSING = Described(
-        default=MISSING, ge=0, description="All rows that match; only with `count=exact`."
+        default=MISSING, ge=0, description="All rows that match; only with a count."
+    )
+    total_is: Literal["exact", "at_least", "estimated"] | MISSING = Described(
+        default=MISSING, description="What `total` is; only with a capped or estimated count."
     )
 
 
@@ -84,74 +89,12 @@ class Schemas:
     def Replace(self) -> type[BaseModel]:  # noqa: N802  # a class
         return self._strict("Replace", _replaceable)
 
+    def example(self, role: str) -> dict[str, JsonValue] | None:
+        """A whole object of a model, in its order; None of one of the user's own, and where none is known."""
+        return None if self._own.get(role) else _WHOLE[role](self._description)
+
     def _strict(self, role: str, fields: _Fields) -> type[BaseModel]:
         return _model(self._description, role, _strict_config(), fields(self._description))
-
-
-class RowSerializer:
-    """Rows → JSON, without a model instance a row; exactly Pydantic's format."""
-
-    def __init__(self, types: Mapping[str, Any]) -> None:
-        self._types = types
-
-    @cached_property
-    def _row_type(self) -> Any:
-        # A checker wants a literal dictionary here; these are known at start only.
-        typed_dict: Any = TypedDict
-        return typed_dict("row", dict(self._types))
-
-    @cached_property
-    def _row(self) -> Any:
-        return TypeAdapter(self._row_type).serializer
-
-    @cached_property
-    def _page(self) -> Any:
-        typed_dict: Any = TypedDict
-        page = typed_dict("page", {"items": GenericAlias(list, self._row_type), "total": NotRequired[int]})
-        return TypeAdapter(page).serializer
-
-    def row(self, row: _Row) -> bytes:
-        try:
-            written: bytes = self._row.to_json(row, warnings="none")
-        except PydanticSerializationError:
-            written = self._row.to_json(self._as_text(row), warnings="none")
-        return written
-
-    def page(self, rows: Sequence[_Row], total: int | None = None) -> bytes:
-        counted = {} if total is None else {"total": total}
-        try:
-            written: bytes = self._page.to_json({"items": rows, **counted}, warnings="none")
-        except PydanticSerializationError:
-            spelt = [self._as_text(row) for row in rows]
-            written = self._page.to_json({"items": spelt, **counted}, warnings="none")
-        return written
-
-    def _as_text(self, row: _Row) -> _Row:
-        """A row of SQLite, which keeps bytes in any column: one such value would otherwise make a list a failure.
-
-        Bytes that are text in UTF-8 are shown as that text in any case.
-        """
-        return {
-            name: base64.b64encode(value).decode() if self._is_stray(name, value) else value
-            for name, value in row.items()
-        }
-
-    def _is_stray(self, name: str, value: Any) -> bool:
-        stray = isinstance(value, bytes) and name in self._types and not _is_about_bytes(self._types[name])
-        return stray and "\ufffd" in value.decode(errors="replace")
-
-    def digest(self, row: _Row) -> str:
-        """A hash over every field: rows with one digest hold the same."""
-        return hashlib.blake2b(self.row(row), digest_size=16).hexdigest()
-
-
-def _is_about_bytes(annotation: Any) -> bool:
-    return annotation is bytes or any(_is_about_bytes(part) for part in get_args(annotation))
-
-
-def row_serializer(description: Description) -> RowSerializer:
-    """The serialiser of the fields that are shown; of what a row holds besides, nothing is written."""
-    return RowSerializer(_read_types(description, description.readable))
 
 
 def column_limits(description: Description) -> Mapping[str, TypeAdapter[Any]]:
@@ -182,10 +125,6 @@ def _by_alias(body: BaseModel, names: Any) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not MISSING}
 
 
-def _read_types(description: Description, fields: Sequence[Field]) -> dict[str, Any]:
-    return {field.name: _nullable(field, description.types[field.name].read) for field in fields}
-
-
 def _strict_config() -> ConfigDict:
     return ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -202,12 +141,35 @@ def _model(
         definitions[_python_name(name, {*fields, *definitions})] = definition
     model: type[BaseModel] = create_model(  # type: ignore[call-overload]  # fields from values
         f"{description.name}{role}",
-        __config__=config,
-        __doc__=_doc(description),
+        __config__={**config, "json_schema_extra": partial(_add_examples, description, role)},
+        __doc__=doc_of(description),
         __module__=description.model.__module__,
         **definitions,
     )
     return model
+
+
+def _add_examples(description: Description, role: str, schema: dict[str, Any]) -> None:
+    """Show what a field and what a whole object may be, in place of what pages make up from types."""
+    known = examples.examples_of(description)
+    for name, stated in schema.get("properties", {}).items():
+        if name in known:
+            for part in (stated, *stated.get("anyOf", ())):
+                part.pop("examples", None)
+            stated["examples"] = [known[name]]
+    whole = _WHOLE[role](description)
+    if whole:
+        schema["examples"] = [whole]
+
+
+_WHOLE: Final[Mapping[str, Callable[[Description], dict[str, JsonValue] | None]]] = MappingProxyType(
+    {
+        "Read": examples.shown,
+        "Create": examples.created,
+        "Update": examples.updated,
+        "Replace": examples.replaced,
+    }
+)
 
 
 def _python_name(name: str, others: Container[str]) -> str:
@@ -229,7 +191,8 @@ def _info(field: Field, **options: Any) -> Any:
     return Described(description=field.doc, alias=field.name if _needs_alias(field.name) else None, **options)
 
 
-def _doc(description: Description) -> str | None:
+def doc_of(description: Description) -> str | None:
+    """What the model says of itself to clients."""
     doc = vars(description.model).get("__doc__")
     # A dataclass-mapped model gets its signature as a docstring, which says nothing to clients.
     return None if doc is None or doc.startswith(f"{description.name}(") else doc

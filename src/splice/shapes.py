@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, get_args
 
@@ -13,22 +13,47 @@ from sqlalchemy.orm import Session, selectinload, undefer
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 
 from splice.description import Description
-from splice.plan import ReadPlan
-from splice.schemas import RowSerializer
-from splice.statements import reselect_entity, select_entities, select_row, select_rows
+from splice.errors import NotAcceptable
+from splice.exports import CsvWriter, MediaType, lines
+from splice.reading import read_entities, read_rows
+from splice.reads import Position, ReadPlan, Selection
+from splice.serializers import Serializers
+from splice.statements import select_entities, select_page
 
-__all__ = ["EntityShape", "Key", "PageAnswer", "Row", "RowShape", "Shape", "dialect_of", "row_of"]
+__all__ = [
+    "EntityShape",
+    "Export",
+    "Key",
+    "PageRows",
+    "Row",
+    "RowShape",
+    "Shape",
+    "dialect_of",
+    "row_of",
+    "sources_of",
+]
 
 Key: TypeAlias = Sequence[Any]
 Row: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class PageAnswer:
-    """One page as it will be sent, and whether rows follow."""
+class PageRows:
+    """The rows of one page as JSON, how many, whether rows follow in the direction of reading, and its two ends."""
 
-    body: bytes
-    has_next: bool
+    items: bytes
+    size: int
+    has_more: bool
+    first: Position | None
+    last: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How a list is sent whole: what comes first, and how a part of it is read and written."""
+
+    header: bytes
+    read: Callable[[Session, ReadPlan], PageRows]
 
 
 class Shape(Protocol):
@@ -47,43 +72,50 @@ class Shape(Protocol):
     @property
     def options(self) -> Sequence[_AbstractLoad]: ...
 
-    def select_one(self, description: Description, key: Key, dialect: str) -> sa.Select[Any]: ...
+    def statement(self, plan: ReadPlan, dialect: str) -> sa.Select[Any] | sa.CompoundSelect[Any]: ...
 
-    def select_page(self, plan: ReadPlan, dialect: str) -> sa.Select[Any]: ...
+    def read(self, session: Session, plan: ReadPlan) -> tuple[bytes, Row] | None: ...
 
-    def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None: ...
+    def find(self, session: Session, plan: ReadPlan) -> PageRows: ...
 
-    def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer: ...
+    def export(self, selection: Selection, media_type: MediaType) -> Export: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
-    """The generated shape: rows of the readable columns, no entity, no model instance."""
+    """The generated shape: rows of the columns that were asked for, no entity, no model instance."""
 
-    serializer: RowSerializer
+    serializers: Serializers
     covered: bool = True
     relations: tuple[str, ...] = ()
     options: tuple[_AbstractLoad, ...] = ()
 
-    def select_one(self, description: Description, key: Key, dialect: str) -> sa.Select[Any]:
-        return select_row(description, key, dialect)
+    def statement(self, plan: ReadPlan, dialect: str) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+        return select_page(plan, dialect)
 
-    def select_page(self, plan: ReadPlan, dialect: str) -> sa.Select[Any]:
-        return select_rows(plan, dialect)
+    def read(self, session: Session, plan: ReadPlan) -> tuple[bytes, Row] | None:
+        found = read_rows(session, plan, dialect_of(session, plan.description.model)).rows
+        return (self.serializers.of(plan.selection).row(found[0]), found[0]) if found else None
 
-    def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
-        statement = self.select_one(description, key, dialect_of(session, description.model))
-        found = session.execute(statement).one_or_none()
-        if found is None:
-            return None
-        row = dict(zip(_names(description), found, strict=True))
-        return self.serializer.row(row), row
+    def find(self, session: Session, plan: ReadPlan) -> PageRows:
+        return self._reader(self.serializers.of(plan.selection).rows)(session, plan)
 
-    def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
-        names = _names(plan.description)
-        found = session.execute(self.select_page(plan, dialect_of(session, plan.description.model))).all()
-        rows = [dict(zip(names, row, strict=True)) for row in found[: plan.limit]]
-        return PageAnswer(self.serializer.page(rows, total), len(found) > plan.limit)
+    def export(self, selection: Selection, media_type: MediaType) -> Export:
+        serializer = self.serializers.of(selection)
+        if media_type == "text/csv":
+            table = CsvWriter(selection)
+            return Export(
+                table.header(), self._reader(lambda rows: table.rows([serializer.plain(row) for row in rows]))
+            )
+        return Export(b"", self._reader(lambda rows: lines(rows, serializer.row)))
+
+    @staticmethod
+    def _reader(write: Callable[[Sequence[Row]], bytes]) -> Callable[[Session, ReadPlan], PageRows]:
+        def read(session: Session, plan: ReadPlan) -> PageRows:
+            found = read_rows(session, plan, dialect_of(session, plan.description.model))
+            return PageRows(write(found.rows), len(found.rows), found.has_more, found.first, found.last)
+
+        return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +129,7 @@ class EntityShape:
 
     @classmethod
     def of(cls, shown: type[BaseModel], description: Description) -> EntityShape:
-        sources = set(_sources(shown))
+        sources = set(sources_of(shown))
         return cls(
             model=shown,
             covered=sources <= {field.name for field in description.readable},
@@ -105,24 +137,36 @@ class EntityShape:
             options=tuple(_loading(shown, description.model, ())),
         )
 
-    def select_one(self, description: Description, key: Key, dialect: str) -> sa.Select[Any]:
-        return reselect_entity(description, key, dialect).options(undefer("*"), *self.options)
-
-    def select_page(self, plan: ReadPlan, dialect: str) -> sa.Select[Any]:
+    def statement(self, plan: ReadPlan, dialect: str) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         return select_entities(plan, dialect).options(*self.options)
 
-    def read(self, session: Session, description: Description, key: Key) -> tuple[bytes, Row] | None:
-        statement = self.select_one(description, key, dialect_of(session, description.model))
-        # Unique: a relation may be declared to be joined, and gives a row for each of its own.
-        entity = session.execute(statement).unique().scalar_one_or_none()
-        return None if entity is None else (self._json(entity), row_of(description, entity))
+    def read(self, session: Session, plan: ReadPlan) -> tuple[bytes, Row] | None:
+        # Stored values, whatever a hook has left in the session; unique, since a joined relation gives several rows.
+        found = read_entities(
+            session,
+            plan,
+            dialect_of(session, plan.description.model),
+            (undefer("*"), *self.options),
+            fresh=True,
+        ).entities
+        return (self._json(found[0]), row_of(plan.description, found[0])) if found else None
 
-    def find(self, session: Session, plan: ReadPlan, total: int | None) -> PageAnswer:
-        statement = self.select_page(plan, dialect_of(session, plan.description.model))
-        entities = session.execute(statement).unique().scalars().all()
-        items = b",".join(self._json(entity) for entity in entities[: plan.limit])
-        count = b"" if total is None else b',"total":%d' % total
-        return PageAnswer(b'{"items":[%s]%s}' % (items, count), len(entities) > plan.limit)
+    def find(self, session: Session, plan: ReadPlan) -> PageRows:
+        return self._read(session, plan, lambda entities: b"[%s]" % b",".join(map(self._json, entities)))
+
+    def export(self, _selection: Selection, media_type: MediaType) -> Export:
+        if media_type == "text/csv":
+            raise NotAcceptable(
+                "This list has a shape of its own, which is no table; ask for application/jsonl",
+                header="Accept",
+            )
+        return Export(
+            b"", lambda session, plan: self._read(session, plan, lambda found: lines(found, self._json))
+        )
+
+    def _read(self, session: Session, plan: ReadPlan, write: Callable[[Sequence[Any]], bytes]) -> PageRows:
+        found = read_entities(session, plan, dialect_of(session, plan.description.model), self.options)
+        return PageRows(write(found.entities), len(found.entities), found.has_more, found.first, found.last)
 
     def _json(self, entity: Any) -> bytes:
         return self.model.model_validate(entity, from_attributes=True).model_dump_json(by_alias=True).encode()
@@ -143,7 +187,7 @@ def _names(description: Description) -> tuple[str, ...]:
     return tuple(part.name for part in description.readable)
 
 
-def _sources(shown: type[BaseModel]) -> dict[str, Any]:
+def sources_of(shown: type[BaseModel]) -> dict[str, Any]:
     """The attributes that a model reads, with the annotation of each field."""
     return {_source(name, info): info.annotation for name, info in shown.model_fields.items()}
 
@@ -159,7 +203,7 @@ def _loading(
 ) -> Iterator[_AbstractLoad]:
     """What loads the relations of a model and of those inside it; one inside of itself is loaded when it is met."""
     relations = sa.inspect(model).relationships
-    for name, annotation in _sources(shown).items():
+    for name, annotation in sources_of(shown).items():
         if name in relations:
             nested = [
                 option

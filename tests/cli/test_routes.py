@@ -29,7 +29,7 @@ def test_routes_can_be_read_by_programs(shop, run):
     assert ("GET", "/Order Details/{order}/{line}") in made
     assert ("GET", "/visits") in made
     assert not any(
-        path.startswith("/visits/") or (method, path) == ("POST", "/visits") for method, path in made
+        path.startswith("/visits/{") or (method, path) == ("POST", "/visits") for method, path in made
     )
 
 
@@ -50,7 +50,10 @@ def test_a_bare_database_is_read_only(shop, run):
     """The routes are those that `serve` would have, with the same options."""
     routes = json.loads(run("routes", "shop.db", "--json").out)
 
-    assert {method for route in routes for method in route["methods"]} == {"GET", "HEAD"}
+    assert {method for route in routes for method in route["methods"]} == {"GET", "HEAD", "POST", "QUERY"}
+    assert {route["path"] for route in routes if "POST" in route["methods"]} == {
+        f"{route['path']}/query" for route in routes if "QUERY" in route["methods"]
+    }
 
 
 def test_the_project_names_the_target(shop, run, monkeypatch):

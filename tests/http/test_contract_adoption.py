@@ -128,7 +128,7 @@ def test_reads_are_in_a_model_of_ones_own(service):
     ((key,),) = service.stored(sa.select(Team.id))
 
     assert service.client.get(f"/seen/{key}").json() == {"name": "Reds"}
-    assert service.client.get("/seen").json() == {"items": [{"name": "Reds"}]}
+    assert service.client.get("/seen").json() == {"items": [{"name": "Reds"}], "next": None}
     assert service.client.post("/seen", json={"name": "x"}).status_code == 405
 
 

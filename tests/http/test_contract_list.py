@@ -93,15 +93,15 @@ def test_an_empty_list_is_a_page_without_items(client):
 
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
-    assert answer.content == b'{"items":[]}'
+    assert answer.content == b'{"items":[],"next":null}'
 
 
 def test_an_item_is_the_row_that_its_own_address_shows(shelf):
     """A row reads the same in a list as alone, byte for byte."""
-    page = shelf.get("/books", params={"limit": 1})
+    page = shelf.get("/books", params={"order_by": "-id", "limit": 1, "offset": 4})
     row = shelf.get(f"/books/{page.json()['items'][0]['id']}")
 
-    assert page.content == b'{"items":[' + row.content + b"]}"
+    assert page.content == b'{"items":[' + row.content + b'],"next":null}'
 
 
 def test_hidden_columns_are_never_sent(shelf):
@@ -181,12 +181,9 @@ def test_the_link_header_leads_through_all_pages(shelf):
         address = links.get("next")
 
     assert seen == ["Emma", "Orlando", "Persuasion", "Sanditon", "Ulysses"]
-    assert dict(parse_qsl(urlsplit(links["prev"]).query)) == {
-        "order_by": "title",
-        "in_print": "true",
-        "limit": "2",
-        "offset": "2",
-    }
+    before = dict(parse_qsl(urlsplit(links["prev"]).query))
+    assert before == {"order_by": "title", "in_print": "true", "limit": "2", "cursor": before["cursor"]}
+    assert titles(shelf.get(links["prev"])) == ["Persuasion", "Sanditon"]
     assert titles(shelf.get(links["first"])) == ["Emma", "Orlando"]
 
 
@@ -414,7 +411,7 @@ def test_every_mistake_is_named_at_once(client):
 
 def test_too_many_values_are_refused(client):
     """The values of one query are bounded."""
-    assert client.get("/books?" + "&".join(["year=1"] * 501)).status_code == 422
+    assert client.get("/books?" + "&".join(["year=1"] * 1_001)).status_code == 422
 
 
 @pytest.mark.parametrize("query", ["lang=de", "also[]=fr&also[]=it", "lang=de&year=1815"])

@@ -142,7 +142,7 @@ def test_answers_hold_what_is_shown(document):
         "handle",
         "created_at",
     ]
-    assert read["description"] == "Someone who writes."
+    assert read["description"].startswith("Someone who writes.")
 
 
 def test_bodies_hold_what_may_be_sent(document):
@@ -183,28 +183,46 @@ def test_docs_and_comments_are_descriptions(document):
     for schema in (body_of(document, "POST /users"), answer_of(document, "GET /users/{id}", "200")):
         assert schema["properties"]["name"]["description"] == "As on the book's cover."
         assert schema["properties"]["email"]["description"] == "Never shown to others."
-    (name,) = [
-        parameter
-        for parameter in dict(operations(document))["GET /users"]["parameters"]
-        if parameter["name"] == "name"
-    ]
-    assert "As on the book's cover." in name["description"]
+    assert filters_of(document, "GET /users")["name"]["description"] == "As on the book's cover."
+
+
+def parameters_of(document: dict[str, Any], operation: str) -> dict[str, dict[str, Any]]:
+    return {p["name"]: p for p in dict(operations(document))[operation]["parameters"]}
+
+
+def filters_of(document: dict[str, Any], operation: str) -> dict[str, Any]:
+    return parameters_of(document, operation)["filters"]["schema"]["properties"]
 
 
 def test_a_list_tells_its_whole_language(document):
-    """Each filter, sort term and setting is a parameter."""
-    parameters = {p["name"]: p for p in dict(operations(document))["GET /users"]["parameters"]}
+    """The filters are one parameter, whose members are sent as parameters of their own; each setting is one."""
+    parameters = parameters_of(document, "GET /users")
 
     hidden = {"pin", "margin"}
-    assert set(parameters) == {
-        *(column.name for column in User.__table__.columns if column.name not in hidden),
-        "order_by",
-        "limit",
-        "offset",
-        "count",
-    }
+    plain = {name for name in filters_of(document, "GET /users") if "__" not in name}
+    assert plain == {column.name for column in User.__table__.columns if column.name not in hidden}
+    assert (parameters["filters"]["style"], parameters["filters"]["explode"]) == ("form", True)
+    assert set(parameters) == {"filters", "order_by", "limit", "cursor", "offset", "count", "fields"}
     assert parameters["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}
     assert "-created_at" in parameters["order_by"]["schema"]["items"]["enum"]
+
+
+def test_a_list_is_told_in_each_of_its_forms(document):
+    """A page as JSON, and all rows as files, each with an example."""
+    for operation in ("GET /users", "POST /users/query"):
+        content = dict(operations(document))[operation]["responses"]["200"]["content"]
+
+        assert list(content) == ["application/json", "application/jsonl", "text/csv"]
+        assert content["application/json"]["example"]["items"][0]["name"] == "Ada Lovelace"
+        assert content["text/csv"]["example"].startswith("id,name,email,")
+
+
+def test_bodies_have_examples_in_the_order_of_the_model(document):
+    """Nobody has to make one up to try a route."""
+    for operation in ("POST /users", "PUT /users/{id}", "PATCH /users/{id}"):
+        content = dict(operations(document))[operation]["requestBody"]["content"]["application/json"]
+
+        assert list(content["example"])[:2] == ["name", "email"]
 
 
 def test_keys_are_typed_parameters_of_the_path(document):
@@ -216,7 +234,8 @@ def test_keys_are_typed_parameters_of_the_path(document):
 
 
 STATUSES = {
-    "GET /users": {"200", "422", "500", "503"},
+    "GET /users": {"200", "406", "422", "500", "503"},
+    "POST /users/query": {"200", "400", "406", "413", "415", "422", "500", "503"},
     "POST /users": {"201", "400", "409", "413", "415", "422", "500", "503"},
     "GET /users/{id}": {"200", "304", "404", "422", "500", "503"},
     "PUT /users/{id}": {"200", "400", "404", "409", "412", "413", "415", "422", "500", "503"},

@@ -106,7 +106,7 @@ def read_posts(posts: Resource[Post]) -> None:
     @posts.get("/search")
     async def search(query: Annotated[Query, posts.query], shout: bool = False) -> dict[str, Any]:
         return {
-            "fields": [condition.field for condition in query.conditions],
+            "fields": [condition.path for condition in query.filter.parts],
             "limit": query.limit,
             "shout": shout,
         }

@@ -1,6 +1,6 @@
 """schemathesis, as a user runs it against `make run`: every phase, every check, its defaults, nothing found.
 
-Its configuration is examples/users/schemathesis.toml, where each exception has its reason.
+Its configuration stands beside the example, where each exception has its reason.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-CONFIGURATION = Path(__file__).parents[2] / "examples/users/schemathesis.toml"
+EXAMPLE = Path(__file__).parents[2] / "examples/users"
+CONFIGURATION = ("schemathesis.toml", "schemathesis_hooks.py")
 PHASES = ("Examples", "Coverage", "Fuzzing", "Stateful")
 
 
@@ -53,15 +55,10 @@ def assert_clean(finished: subprocess.CompletedProcess[str]) -> None:
 
 
 def run(address: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "schemathesis.cli",
-        "--config-file",
-        str(CONFIGURATION),
-        "run",
-        "--no-color",
-    ]
+    """Run it in a folder with the configuration of the example, and leave there what it writes."""
+    for name in CONFIGURATION:
+        shutil.copy(EXAMPLE / name, folder)
+    command = [sys.executable, "-m", "schemathesis.cli", "run", "--no-color"]
     return subprocess.run(
         [*command, f"{address}/openapi.json", *options],
         cwd=folder,

@@ -50,14 +50,18 @@ def _listed_now(app: FastAPI) -> list[Listed]:
 def resources_of(app: FastAPI) -> list[Listed]:
     """One route for each generated resource, that of its rows."""
     generated = [listed for listed in _listed_now(app) if listed.resource is not None]
-    lists = [listed for listed in generated if "{" not in listed.path]
-    return list({listed.path: listed for listed in lists}.values())
+    lists = {listed.path: listed for listed in generated if "{" not in listed.path}
+    # The list by a document is of the same resource.
+    documents = {f"{path}/query" for path in lists}
+    return [listed for path, listed in lists.items() if path not in documents]
 
 
 def _listed(context: Any) -> Listed | None:
     if context.endpoint is answer_options or not context.path:
         return None
     generated = generated_by(context.endpoint)
+    if generated is not None and not generated.is_there:
+        return None
     if generated is not None:
         model = generated.service.description.name
         return Listed(_methods(context), context.path, _summary(context), f"generated for {model}", model)

@@ -5,7 +5,8 @@ Pydantic models and the statements. What SQLAlchemy's unit of work writes is the
 a test compares it with what is sent.
 """
 
+from splice.counts import QueryPlan
 from splice.explain.requests import DIALECTS, Explanation, explain_request
-from splice.explain.sql import Parameter, QueryPlan, Statement, Unsaid
+from splice.explain.sql import Parameter, Statement, Unsaid
 
 __all__ = ["DIALECTS", "Explanation", "Parameter", "QueryPlan", "Statement", "Unsaid", "explain_request"]

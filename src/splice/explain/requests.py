@@ -17,19 +17,31 @@ from pydantic import BaseModel
 from sqlalchemy.engine import Dialect, make_url
 from starlette.routing import Match
 
+from splice.counts import MOST_COUNTED
 from splice.database import Database
 from splice.description import Description
 from splice.errors import MethodNotAllowed, RouteNotFound, SetupError
 from splice.explain.sql import Statement, Unsaid, statement_of
 from splice.explain.writes import deletes, inserts, loads_before_delete, updates
-from splice.handlers import Service, answer_options, body_of, query_of, refuse_parameters
+from splice.handlers import (
+    Listing,
+    Service,
+    answer_options,
+    body_of,
+    list_of,
+    list_of_children,
+    list_of_document,
+    query_of,
+    refuse_parameters,
+)
 from splice.hooks import Hook
 from splice.operations import replacement
-from splice.plan import plan_read
+from splice.plan import plan_row
 from splice.problems import from_validation
+from splice.reads import KeyIs, Many, ReadPlan, Selection
 from splice.router import Generated, generated_by
 from splice.schemas import changes, new_values
-from splice.statements import children_of, count_rows, lock_entity
+from splice.statements import children_of, count_rows, count_some, lock_entity
 from splice.terms import Verb
 
 __all__ = ["DIALECTS", "Explanation", "explain_request"]
@@ -89,7 +101,7 @@ def explain_request(
     context, scope = _find(app, asked)
     generated = _generated(context, asked)
     spoken = _dialect(generated, dialect)
-    found = _Request(Request(scope), _key(context, scope), generated.service, spoken, body)
+    found = _Request(Request(scope), _key(context, scope), generated, spoken, body)
     statements = tuple(_STATEMENTS[generated.verb](found))
     return Explanation(
         method=asked.method,
@@ -216,9 +228,21 @@ class _Request:
 
     request: Request
     key: tuple[Any, ...]
-    service: Service
+    generated: Generated
     dialect: Dialect
     body: str | None
+
+    @property
+    def service(self) -> Service:
+        return self.generated.service
+
+    @property
+    def form(self) -> str:
+        return self.generated.form
+
+    @property
+    def relation(self) -> str | None:
+        return self.generated.relation
 
     @property
     def description(self) -> Description:
@@ -239,17 +263,39 @@ class _Request:
 
 
 def _list(found: _Request) -> Iterator[Statement]:
-    plan = plan_read(query_of(found.request), found.service.readable)
-    if plan.counted:
-        count = count_rows(plan, found.dialect_name)
-        yield statement_of("count the rows that match", count, found.dialect)
-    page = found.service.subject.shape.select_page(plan, found.dialect_name)
+    listing = _listing(found)
+    if listing.plan.count is not None:
+        yield from _counting(listing.plan, found)
+    page = listing.service.subject.shape.statement(listing.plan, found.dialect_name)
     yield statement_of("read the page, and one row more to know whether another follows", page, found.dialect)
 
 
+def _listing(found: _Request) -> Listing:
+    if found.relation is not None:
+        return list_of_children(found.service, found.relation, found.request, found.key)
+    if found.form == "document":
+        refuse_parameters(found.request)
+        return list_of_document(found.service, (found.body or "{}").encode())
+    return list_of(found.service, found.request)
+
+
+def _counting(plan: ReadPlan, found: _Request) -> Iterator[Statement]:
+    if plan.count == "exact":
+        count = count_rows(plan, found.dialect_name)
+        yield statement_of("count the rows that match", count, found.dialect)
+    else:
+        some = count_some(plan, MOST_COUNTED, found.dialect_name)
+        yield statement_of(f"count the rows that match, {MOST_COUNTED} of them at most", some, found.dialect)
+
+
 def _read_one(found: _Request) -> Iterator[Statement]:
-    refuse_parameters(found.request)
-    yield _select("read the row", found, found.key)
+    plan = _row_plan(found)
+    statement = found.service.subject.shape.statement(plan, found.dialect_name)
+    yield statement_of("read the row", statement, found.dialect)
+
+
+def _row_plan(found: _Request) -> ReadPlan:
+    return plan_row(query_of(found.request, found.service.paging.names), found.service.readable, found.key)
 
 
 def _create(found: _Request) -> Iterator[Statement]:
@@ -318,8 +364,9 @@ def _lock(found: _Request) -> Statement:
 
 
 def _select(purpose: str, found: _Request, key: Sequence[Any]) -> Statement:
-    select = found.service.subject.shape.select_one(found.description, key, found.dialect_name)
-    return statement_of(purpose, select, found.dialect)
+    plan = ReadPlan(found.service.subject.whole, KeyIs(tuple(key)), (), limit=1)
+    statement = found.service.subject.shape.statement(plan, found.dialect_name)
+    return statement_of(purpose, statement, found.dialect)
 
 
 # Why, and what else.
@@ -356,6 +403,7 @@ def _dependencies(context: Any, generated: Generated) -> Iterator[str]:
 
 def _notes(found: _Request, generated: Generated) -> Iterator[str]:
     yield from _relations(generated)
+    yield from _expanded(found)
     if generated.verb in {"list", "read"}:
         return
     if found.dialect_name == "sqlite" and (generated.db is not None or generated.verb != "create"):
@@ -372,6 +420,26 @@ def _relations(generated: Generated) -> Iterator[str]:
     if relations and generated.verb != "delete":
         names = ", ".join(relations)
         yield f"{names}: loaded after the rows, by one SELECT … IN for each relation, whatever the number of rows"
+
+
+def _expanded(found: _Request) -> Iterator[str]:
+    """The relations of a request that are read by statements of their own."""
+    if found.generated.verb == "list":
+        selection = _listing(found).plan.selection
+    elif found.generated.verb == "read":
+        selection = _row_plan(found).selection
+    else:
+        return
+    for way in _manies(selection):
+        yield f"{way}: read after the rows by one statement, whatever their number"
+
+
+def _manies(selection: Selection, above: str = "") -> Iterator[str]:
+    for relation in selection.relations:
+        way = f"{above}{relation.link.name}"
+        if isinstance(relation, Many):
+            yield way
+        yield from _manies(relation.selection, f"{way}.")
 
 
 def _alternatives(found: _Request, verb: Verb) -> Iterator[str]:

@@ -9,12 +9,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
-from sqlalchemy.sql.expression import Executable, Select
+from sqlalchemy.sql.expression import Select
 
-__all__ = ["Parameter", "QueryPlan", "Statement", "Unsaid", "folded", "statement_of"]
+__all__ = ["Parameter", "Statement", "Unsaid", "folded", "statement_of"]
 
 _WIDTH: Final = 96
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -128,22 +126,3 @@ def _filled(words: Iterable[str]) -> Iterator[str]:
         else:
             line = f"{line} {word}" if line else word
     yield line
-
-
-class QueryPlan(Executable, ClauseElement):
-    """`EXPLAIN` of a statement, in the words of each database."""
-
-    inherit_cache: bool | None = False
-
-    def __init__(self, statement: Select[Any]) -> None:
-        self.statement = statement
-
-
-@compiles(QueryPlan)
-def _explain(element: QueryPlan, compiler: SQLCompiler, **options: Any) -> str:
-    return f"EXPLAIN {compiler.process(element.statement, **options)}"
-
-
-@compiles(QueryPlan, "sqlite")
-def _explain_query_plan(element: QueryPlan, compiler: SQLCompiler, **options: Any) -> str:
-    return f"EXPLAIN QUERY PLAN {compiler.process(element.statement, **options)}"
