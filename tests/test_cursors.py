@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from splice.cursors import Cursor, InvalidCursor, decode, encode
 
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=30)
+texts = st.text(st.characters(codec="utf-8"), max_size=30)
 zones = st.none() | st.just(dt.UTC) | st.just(dt.timezone(dt.timedelta(hours=-5, minutes=-30)))
 values = st.one_of(
     st.none(),
     st.booleans(),
-    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-(2**64), 2**64 - 1),
     st.floats(allow_nan=False),
     texts,
     st.binary(max_size=30),
@@ -112,10 +112,9 @@ def token_of(*said: object) -> str:
         "=",
         "é",
         token_of(),
-        token_of("0a", 0, [2**63]),
-        token_of("0a", 0, [-(2**63) - 1]),
+        token_of("0a", 0, [2**64]),
+        token_of("0a", 0, [-(2**64) - 1]),
         token_of("0a", 2, [1]),
-        token_of("0a", 0, ["\x00"]),
         token_of("0a", 0, ["\ud800"]),
         token_of("0a", 0, [{"n": "9" * 2_000}]),
         token_of("0a", 0, [{"n": "x"}]),

@@ -13,8 +13,7 @@ from typing_extensions import TypedDict
 
 from splice.examples import inlined
 from splice.grammar import Names
-from splice.plan import MAX_OFFSET
-from splice.readable import Readable
+from splice.readable import MAX_OFFSET, Readable
 from splice.schemas import doc_of
 from splice.terms import COUNTS
 from splice.vocabulary import (

@@ -87,8 +87,19 @@ def adapted(clause: _Column, entity: Entity) -> _Column:
             return alias.corresponding_column(element) if element.table in tables else element
         return None
 
-    moved: _Column = visitors.replacement_traverse(clause, {}, replace)
-    return moved
+    moved = visitors.replacement_traverse(clause, {}, replace)
+    tied: _Column = visitors.cloned_traverse(moved, {}, {"select": partial(_tie, alias=alias)})
+    return tied
+
+
+def _tie(select: sa.Select[Any], alias: sa.FromClause) -> None:
+    """Let a subquery of several tables speak of the alias outside, and of nothing else: the others are its own.
+
+    One of a single table is left alone, as SQLAlchemy does.
+    """
+    undecided = select._auto_correlate and not select._correlate  # noqa: SLF001  # told nowhere else
+    if undecided and len(select.get_final_froms()) > 1:
+        select.correlate.non_generative(select, alias)  # type: ignore[attr-defined]  # in place, on the clone
 
 
 def _condition(test: Test, description: Description, entity: Entity, dialect: str) -> _Condition:
@@ -131,8 +142,9 @@ def _joined(clauses: list[_Condition]) -> list[_Condition]:
 
 def _child_of(test: ChildOf, description: Description, entity: Entity, dialect: str) -> _Condition:
     key = {field.name: value for field, value in zip(test.parent.key, test.key, strict=True)}
-    if test.link.pairs and all(local in key for local, _ in test.link.pairs):
-        # The database's own equality, by which its foreign key holds; which parent it is has been made sure of.
+    is_text = any(isinstance(field.stored_type, sa.String) for field in test.parent.key)
+    if test.link.pairs and not is_text and all(local in key for local, _ in test.link.pairs):
+        # Of text another spelling might be equal to the database, by which no parent is found.
         return sa.and_(*(getattr(entity, remote) == key[local] for local, remote in test.link.pairs))
     parent, child = aliased(test.parent.model, flat=True), aliased(description.model, flat=True)
     keys = (

@@ -19,17 +19,22 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["Cursor", "InvalidCursor", "decode", "encode"]
+__all__ = ["MAX_TOKEN", "Cursor", "InvalidCursor", "TooLong", "decode", "encode"]
 
-_MAX_TOKEN: Final = 65_536
+MAX_TOKEN: Final = 16_384
+"""Characters of a token: servers and proxies refuse addresses that are much longer."""
 _MAX_DIGITS: Final = 1_500
-_MAX_INTEGER: Final = 2**63
+_MAX_INTEGER: Final = 2**64
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{0,64}", re.ASCII)
 
 
 class InvalidCursor(Exception):
     """A text is no cursor."""
+
+
+class TooLong(Exception):
+    """The values of a row are too long for a cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ def encode(cursor: Cursor) -> str:
 
     Raises:
         TypeError: One of the values is of no known type.
+        TooLong: The values do not fit a token.
     """
     said: list[Any] = [
         cursor.fingerprint,
@@ -55,7 +61,10 @@ def encode(cursor: Cursor) -> str:
         *([] if cursor.skipped is None else [cursor.skipped]),
     ]
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
+    token = base64.urlsafe_b64encode(text.encode(errors="replace")).decode("ascii").rstrip("=")
+    if len(token) > MAX_TOKEN:
+        raise TooLong
+    return token
 
 
 def decode(token: str) -> Cursor:
@@ -71,7 +80,7 @@ def decode(token: str) -> Cursor:
 
 
 def _bytes_of(token: str) -> bytes:
-    if len(token) > _MAX_TOKEN or not _TOKEN.fullmatch(token):
+    if len(token) > MAX_TOKEN or not _TOKEN.fullmatch(token):
         raise ValueError
     try:
         return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -125,9 +134,9 @@ def _read(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Text that every driver can send: no NUL, and no half of a surrogate pair."""
-    if not isinstance(value, str) or "\x00" in value:
-        raise ValueError
+    """Text, and no half of a surrogate pair; what a database makes of NUL is its own matter."""
+    if not isinstance(value, str):
+        raise TypeError
     value.encode()
     return value
 

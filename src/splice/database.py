@@ -151,8 +151,8 @@ class Database(Generic[_S]):
             `migrations=` are to make the tables.
     """
 
-    offered: dict[type[Any], Any]
-    """What each model's resource lets relations reach, by the router."""
+    offered: dict[type[Any], list[Any]]
+    """The resources that relations may lead to, by model; filled by them."""
 
     session: params.Depends
     """The dependency that yields a session and commits before the answer: `Annotated[AsyncSession, db.session]`.
@@ -204,7 +204,7 @@ class Database(Generic[_S]):
             options=engine_options,
         )
         self._core = _Core(source_of(bind, settings), settings, _Tables(create, migrations))
-        self.offered: dict[type[Any], Any] = {}
+        self.offered: dict[type[Any], list[Any]] = {}
         self.session = Depends(self._request_session, scope="function")
 
     def __repr__(self) -> str:

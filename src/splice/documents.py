@@ -37,6 +37,8 @@ MAX_DEPTH: Final = 10
 
 _FILTER: Final = "filter"
 _MOST_ISSUES: Final = 50
+_MOST_PARTS: Final = 1_000
+"""Objects, conditions and names; far fewer are planned."""
 _MAX_ROWS: Final = 10**9
 _EXACT: Final = 2**53
 
@@ -58,8 +60,7 @@ def parse_document(raw: bytes, names: Names = NAMES) -> Query:
     """
     said, root, reading = _load(raw), Draft(Place(pointer="")), _Reading(names.roles)
     reading.query(said, "", root)
-    if reading.issues:
-        raise Invalid("The query is not valid", issues=reading.issues[:_MOST_ISSUES])
+    reading.finish()
     return root.query()
 
 
@@ -88,9 +89,25 @@ class _Reading:
     roles: Mapping[str, Role]
     issues: list[Issue] = field(default_factory=list)
     depth: int = 0
+    parts: int = 0
 
     def fault(self, pointer: str, detail: str, code: str, hint: str | None = None) -> None:
         self.issues.append(issue(Place(pointer=pointer), detail, code, hint))
+        if len(self.issues) == _MOST_ISSUES:
+            self.finish()
+
+    def finish(self) -> None:
+        """Refuse the document if anything is wrong with it."""
+        if self.issues:
+            raise Invalid("The query is not valid", issues=self.issues)
+
+    def take(self, pointer: str) -> None:
+        """Take one more part of the query; nobody writes that many by hand, and each costs its time."""
+        self.parts += 1
+        if self.parts > _MOST_PARTS:
+            detail = f"A query has at most {_MOST_PARTS} parts"
+            self.issues = [issue(Place(pointer=pointer), detail, "too-many-conditions")]
+            self.finish()
 
     # The query.
 
@@ -157,6 +174,7 @@ class _Reading:
     def expand(self, value: Any, at: str, _role: Role, draft: Draft) -> None:
         if isinstance(value, _Members):
             for name, inner, place in self.members(value, at):
+                self.take(place)
                 if self.is_way(name, place):
                     self.inner(inner, place, draft.relation(name.split("."), Place(pointer=place)))
             return
@@ -186,6 +204,7 @@ class _Reading:
             return
         for number, text in enumerate(value):
             at = f"{pointer}/{number}"
+            self.take(at)
             if isinstance(text, str) and _is_text(text):
                 yield text, at
             else:
@@ -197,7 +216,9 @@ class _Reading:
         if depth > MAX_DEPTH:
             self.fault(pointer, f"A filter is at most {MAX_DEPTH} objects deep", "too-deep")
             return
+        self.take(pointer)
         for name, value, at in self.members(said, pointer):
+            self.take(at)
             found = self.member(name, value, at, depth)
             if found is not None:
                 yield found

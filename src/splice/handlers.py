@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from fastapi import Request, Response
+from fastapi.params import Depends
 from fastapi.routing import iter_route_contexts
 from fastapi.security import APIKeyQuery
 from pydantic import BaseModel, ValidationError
@@ -41,7 +42,7 @@ from splice.paging import Answered, Paging, neighbours, start_of
 from splice.parser import parse
 from splice.plan import plan_children, plan_read, plan_row
 from splice.problems import allowed_methods, from_body_validation
-from splice.readable import Readable
+from splice.readable import Readable, narrowed
 from splice.reads import ReadPlan
 from splice.schemas import Schemas
 from splice.signatures import read_once
@@ -49,8 +50,10 @@ from splice.terms import Query, Verb
 
 __all__ = [
     "HANDLERS",
+    "Guards",
     "Handler",
     "Listing",
+    "Related",
     "Service",
     "answer_options",
     "answer_query",
@@ -64,6 +67,8 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+Guards: TypeAlias = Sequence[Depends]
+"""Dependencies that stand before all routes of a resource."""
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
 _DECLARED: Final = "splice_declared_parameters"
@@ -74,15 +79,17 @@ _JSON: Final = "application/json"
 class Service:
     """What the handlers of one resource need; `commits` where the session's own dependency does not.
 
-    `offered` are the services of models that relations may lead to; `db` is None, and `lasting` tells whether the
-    session outlives the handler, where sessions come from a dependency of the user's own.
+    `related` are the services of models that relations lead to; `guards` are the dependencies that stand before all of
+    its routes. `db` is None, and `lasting` tells whether the session outlives the handler, where sessions come from a
+    dependency of the user's own.
     """
 
     subject: Subject
     readable: Readable
     schemas: Schemas
     paging: Paging
-    offered: dict[type[Any], Service]
+    related: Related
+    guards: Guards
     db: Database[Any] | None
     commits: bool
     lasting: bool
@@ -91,6 +98,51 @@ class Service:
     def description(self) -> Description:
         """The model that is served."""
         return self.subject.description
+
+
+class Related(Mapping[type[Any], Readable]):
+    """What may be asked of the models that relations lead to; grows with the resources of the database.
+
+    A relation goes around the routes of its target, so it must not lead where they would not: only to resources whose
+    dependencies are those of the one that is asked, too. Of several resources of a model it shows what all of them do.
+    """
+
+    def __init__(self, offered: dict[type[Any], list[Service]], guards: Guards) -> None:
+        self._offered = offered
+        self._guards = guards
+        self._known: dict[type[Any], tuple[int, Service | None]] = {}
+
+    def offer(self, service: Service) -> None:
+        """Let relations lead to a service."""
+        self._offered.setdefault(service.description.model, []).append(service)
+
+    def service(self, model: type[Any]) -> Service | None:
+        """That of a model, narrowed to what may be seen of it."""
+        offered = self._offered.get(model, [])
+        count, found = self._known.get(model, (0, None))
+        if count != len(offered):
+            found = _narrowed([one for one in offered if all(guard in self._guards for guard in one.guards)])
+            self._known[model] = len(offered), found
+        return found
+
+    def __getitem__(self, model: type[Any]) -> Readable:
+        service = self.service(model)
+        if service is None:
+            raise KeyError(model)
+        return service.readable
+
+    def __iter__(self) -> Iterator[type[Any]]:
+        return (model for model in self._offered if self.service(model) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _narrowed(services: Sequence[Service]) -> Service | None:
+    if len(services) < 2:
+        return services[0] if services else None
+    first = services[0]
+    return replace(first, readable=narrowed(first.readable, [one.readable for one in services]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +218,7 @@ def list_of_children(
         RouteNotFound: No resource serves those rows.
     """
     link = service.description.links[relation]
-    target = service.offered.get(link.target)
+    target = service.related.service(link.target)
     if target is None:
         raise RouteNotFound("Nothing is served at this path")
     query = query_of(request, target.paging.names)
@@ -192,8 +244,12 @@ def _asked(query: Query, paging: Paging, media_type: MediaType) -> Query:
     if query.limit == 0:
         at = query.at("limit")
         raise Invalid(
-            issues=[Issue("limit should be at least 1", "out-of-range", None, at.pointer, at.parameter)]
+            issues=[Issue("At least one row is asked for", "out-of-range", None, at.pointer, at.parameter)]
         )
+    if query.page:
+        # A page is as long as it was said to be; from there on all is read.
+        start = (query.page - 1) * (query.limit or paging.default_limit)
+        query = replace(query, page=None, offset=start, places={**query.places, "offset": query.at("page")})
     return replace(query, limit=None)
 
 
@@ -238,9 +294,11 @@ async def _download(
     chunks = listing.chunks(media_type)
     name = f"{service.description.table}.{'csv' if media_type == 'text/csv' else 'jsonl'}"
     source = Source(session, service.db, lasting=service.lasting)
+    answer = await download(source, chunks, name, media_type)
     if request.method == "HEAD":
+        # What would be wrong with the list is wrong with its head.
         return Response(None, headers=download_headers(name), media_type=media_type)
-    return await download(source, chunks, name, media_type)
+    return answer
 
 
 async def _read(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:

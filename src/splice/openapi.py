@@ -157,6 +157,14 @@ def query_body(service: Service) -> type[Any]:
     return documented(f"{service.description.name}Query", lambda: query(model, service.paging.names))
 
 
+def _target(service: Service, link: Link) -> Service:
+    """The service of the rows behind a link; asked for only where there is one."""
+    target = service.related.service(link.target)
+    if target is None:
+        raise KeyError(link.name)
+    return target
+
+
 def children_documentation(service: Service, link: Link) -> dict[str, Any]:
     """The options of the route along a relation: the language of the resource that it leads to."""
     name = service.description.name
@@ -165,10 +173,8 @@ def children_documentation(service: Service, link: Link) -> dict[str, Any]:
         "description": link.doc
         or f"The rows behind `{link.name}`, with all that their own list can be asked.",
         "responses": {**responses(NotFound, *_PROBLEMS["list"]), **_successes(service, "list")},
-        "response_model": documented(
-            f"{link.target.__name__}Page", lambda: _page(service.offered[link.target])
-        ),
-        "openapi_extra": _Late(lambda: _extra(service.offered[link.target], "list")),
+        "response_model": documented(f"{link.target.__name__}Page", lambda: _page(_target(service, link))),
+        "openapi_extra": _Late(lambda: _extra(_target(service, link), "list")),
     }
 
 

@@ -31,7 +31,9 @@ from splice.faults import Moment, foreign_keys, reference_missing, still_referen
 from splice.hooks import Action, Change, Hook, Hooks, run_after_commit, run_hooks
 from splice.issues import first_issue, issue_of
 from splice.loads import refuse_lazy_loads_of
-from splice.reads import KeyIs, Position, ReadPlan, Selection
+from splice.plan import invalid_cursor
+from splice.reading import TOO_MANY_ROWS, read_entities
+from splice.reads import KeyIs, ReadPlan, Selection
 from splice.schemas import changes, new_values
 from splice.serializers import RowSerializer
 from splice.shapes import Key, PageRows, Row, Shape, dialect_of, row_of
@@ -41,7 +43,6 @@ from splice.statements import (
     lock_entity,
     parent_of,
     reselect_entity,
-    select_entities,
     select_entity,
 )
 
@@ -177,6 +178,8 @@ def chunks_of(
         most: Rows in all; None for every one.
         check: As in `find`.
     """
+    if plan.position is not None and plan.position.backward:
+        raise invalid_cursor(plan.position.at)  # Of a page before; a download goes on from where one ended.
     export = subject.shape.export(plan.selection, media_type)
     reading = functools.partial(_chunk, subject, export.read, plan, most)
 
@@ -192,19 +195,26 @@ def chunks_of(
 def _chunk(subject: Subject, read: _Reader, plan: ReadPlan, most: int | None, session: Session) -> Chunk:
     part = dataclasses.replace(plan, limit=_CHUNK if most is None else min(most, _CHUNK))
     with _faults_named(subject):
-        rows = read(session, part)
+        rows = _fitting(session, read, part)
     left = None if most is None else most - rows.size
     if not rows.has_more or left == 0:
         return Chunk(rows.items, None)
     return Chunk(rows.items, functools.partial(_chunk, subject, read, _behind(part, rows), left))
 
 
+def _fitting(session: Session, read: _Reader, part: ReadPlan) -> PageRows:
+    """As many rows as one chunk takes together with those of their relations."""
+    try:
+        return read(session, part)
+    except Invalid as problem:
+        if part.limit == 1 or [issue.code for issue in problem.issues] != [TOO_MANY_ROWS]:
+            raise
+        return _fitting(session, read, dataclasses.replace(part, limit=part.limit // 2))
+
+
 def _behind(plan: ReadPlan, rows: PageRows) -> ReadPlan:
     """The same list behind the rows that were read."""
-    if plan.description.unique:
-        return dataclasses.replace(plan, position=rows.last, offset=0)
-    start = plan.offset if plan.position is None else plan.position.skipped or 0
-    return dataclasses.replace(plan, position=Position(skipped=start + rows.size), offset=0)
+    return dataclasses.replace(plan, position=rows.last, offset=0)
 
 
 def read(session: Session, subject: Subject, key: Key, plan: ReadPlan) -> RowAnswer:
@@ -225,8 +235,7 @@ def read(session: Session, subject: Subject, key: Key, plan: ReadPlan) -> RowAns
 def find_entities(session: Session, subject: Subject, plan: ReadPlan) -> list[Any]:
     """The rows of one page as ORM entities, for scripts and routes of the user's own."""
     with _faults_named(subject):
-        statement = select_entities(plan, _dialect(session, subject))
-        return list(session.execute(statement).unique().scalars().all()[: plan.limit])
+        return read_entities(session, plan, _dialect(session, subject)).entities
 
 
 def get_entity(session: Session, subject: Subject, key: Key) -> Any:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from splice.cursors import Cursor, encode
-from splice.errors import SetupError
+from splice.cursors import Cursor, TooLong, encode
+from splice.errors import Invalid, Issue, SetupError
 from splice.grammar import Names
+from splice.readable import MAX_OFFSET
 from splice.reads import Position, ReadPlan
 from splice.terms import Count
 
@@ -28,13 +29,14 @@ class _Rows:
 class Answered:
     """What is known of a page, for an envelope of one's own.
 
-    `items` stands for the rows and has to be put into the envelope as it is. `next` and `previous` are cursors, or None
-    where no page follows or comes before. `total` counts all rows that match, None where nobody asked; `total_is` tells
-    whether that is exact, where another count than an exact one was asked for. `number` is that of the page, from 1.
+    `items` stands for the rows and has to be put into the envelope as it is. `limit` and `offset` are in rows; `offset` is
+    None of a page that a cursor led to. `next` and `previous` are cursors, or None where no page follows or comes
+    before. `total` counts all rows that match, None where nobody asked; `total_is` tells whether that is exact, where
+    another count than an exact one was asked for.
     """
 
     limit: int
-    offset: int
+    offset: int | None
     next: str | None
     previous: str | None
     total: int | None = None
@@ -42,13 +44,18 @@ class Answered:
     items: Any = _Rows
 
     @property
-    def number(self) -> int:
-        return self.offset // self.limit + 1
+    def number(self) -> int | None:
+        """That of the page, from 1; None of one that a cursor led to."""
+        return None if self.offset is None else self.offset // self.limit + 1
 
     @property
     def pages(self) -> int | None:
-        """How many pages there are; None where the rows were not counted."""
-        return None if self.total is None else -(-self.total // self.limit)
+        """How many pages there are; None where the rows were not counted to the end."""
+        counted = self.total_is in {None, "exact"}
+        return -(-self.total // self.limit) if self.total is not None and counted else None
+
+
+_ANY_PAGE: Final = Answered(limit=1, offset=0, next=None, previous=None, total=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +103,18 @@ class Paging:
             )
         if self.cursor is None and self.offset is None and self.page is None:
             raise SetupError("Paging without cursor=, offset= and page= leads to the first page alone")
+        for name in self.parameters:
+            if not name or "." in name or "__" in name:
+                raise SetupError(
+                    f"Paging cannot call a parameter {name!r}: dots and double underscores are paths in a query"
+                )
+        if self.default_limit < 1:
+            raise SetupError("Paging needs a default_limit of 1 or more rows")
         twice = sorted({name for name in self.parameters if self.parameters.count(name) > 1})
         if twice:
             raise SetupError(f"Paging gives several parameters one name: {', '.join(twice)}")
+        if self.fill is not None and b"[0]" not in self.body(b"[0]", _ANY_PAGE):
+            raise SetupError("fill= has to put page.items, as it is, into what it returns")
 
     @property
     def names(self) -> Names:
@@ -116,8 +132,9 @@ class Paging:
 
     def body(self, items: bytes, answered: Answered) -> bytes:
         """The answer to a list request; `items` is a JSON array."""
-        said = _standard(answered) if self.fill is None else self.fill(answered)
-        return _written(said, items)
+        if self.fill is not None:
+            return _written(self.fill(answered), items)
+        return _written(_standard(answered, cursors=self.cursor is not None), items)
 
     def address(self, answered: Answered, *, back: bool) -> Mapping[str, str] | None:
         """The parameters that lead to a neighbour of a page; None where there is no such page."""
@@ -126,10 +143,12 @@ class Paging:
             return None
         if self.cursor is not None:
             return {self.cursor: token}
+        offset = (answered.offset or 0) + (-answered.limit if back else answered.limit)
+        if offset > MAX_OFFSET:
+            return None
         if self.page is not None:
-            return {self.page: str(answered.number + (-1 if back else 1))}
-        step = -answered.limit if back else answered.limit
-        return {str(self.offset): str(max(answered.offset + step, 0))}
+            return {self.page: str(max(offset, 0) // answered.limit + 1)}
+        return {str(self.offset): str(max(offset, 0))}
 
     @property
     def positions(self) -> Sequence[str]:
@@ -180,14 +199,14 @@ def neighbours(plan: ReadPlan, rows: Rows) -> Neighbours:
     )
 
 
-def start_of(plan: ReadPlan) -> int:
-    """How many rows were skipped by number."""
-    return plan.offset if plan.position is None else plan.position.skipped or 0
+def start_of(plan: ReadPlan) -> int | None:
+    """How many rows come before the page; None where a cursor has led there."""
+    return plan.offset if plan.position is None else plan.position.skipped
 
 
 def _by_number(plan: ReadPlan, rows: Rows) -> Neighbours:
     """Where no key tells rows apart, pages are told apart by the number of rows before them."""
-    start = start_of(plan)
+    start = start_of(plan) or 0
     before, behind = Position(skipped=max(start - plan.limit, 0)), Position(skipped=start + plan.limit)
     return Neighbours(
         next=_token(plan, behind, backward=False) if rows.has_more else None,
@@ -198,11 +217,16 @@ def _by_number(plan: ReadPlan, rows: Rows) -> Neighbours:
 def _token(plan: ReadPlan, position: Position | None, *, backward: bool) -> str | None:
     if position is None:
         return None
-    return encode(Cursor(position.values, backward, position.skipped, plan.fingerprint))
+    try:
+        return encode(Cursor(position.values, backward, position.skipped, plan.fingerprint))
+    except TooLong:
+        detail = "A row at the end of this page has a value to sort by that is too long for a cursor"
+        hint = "sort by something shorter, or by the key"
+        raise Invalid(issues=[Issue(detail, "not-sortable", hint, parameter="order_by")]) from None
 
 
-def _standard(answered: Answered) -> Mapping[str, Any]:
-    said: dict[str, Any] = {"items": answered.items, "next": answered.next}
+def _standard(answered: Answered, *, cursors: bool) -> Mapping[str, Any]:
+    said: dict[str, Any] = {"items": answered.items} | ({"next": answered.next} if cursors else {})
     if answered.total is not None:
         said["total"] = answered.total
     if answered.total_is is not None:
@@ -219,4 +243,6 @@ def _written(value: Any, items: bytes) -> bytes:
         return b"{" + b",".join(members) + b"}"
     if isinstance(value, BaseModel):
         return _written(dict(value), items)
+    if isinstance(value, list | tuple):
+        return b"[" + b",".join(_written(part, items) for part in value) + b"]"
     return to_json(value)

@@ -10,8 +10,7 @@ from pydantic import JsonValue
 
 from splice.grammar import NAMES, Names
 from splice.operators import operators_of
-from splice.plan import MAX_OFFSET
-from splice.readable import Readable
+from splice.readable import MAX_OFFSET, Readable
 from splice.terms import COUNTS, Operator
 from splice.vocabulary import (
     Schema,

@@ -18,7 +18,7 @@ from splice.errors import Invalid, Issue, UnknownField, UnknownParameter
 from splice.fingerprints import fingerprint
 from splice.issues import first_issue
 from splice.operators import LIKE, is_comparable, operators_of, takes
-from splice.readable import CustomFilter, Readable, Way, ways
+from splice.readable import MAX_OFFSET, CustomFilter, Readable, Way, ways
 from splice.reads import (
     ChildOf,
     Compare,
@@ -46,7 +46,6 @@ __all__ = [
     "MAX_EXPANDED",
     "MAX_EXPAND_DEPTH",
     "MAX_HOPS",
-    "MAX_OFFSET",
     "MAX_ORDER",
     "MAX_PATTERN",
     "MAX_QUERY_VALUES",
@@ -58,8 +57,6 @@ __all__ = [
     "plan_row",
 ]
 
-MAX_OFFSET: Final = 100_000
-"""Rows that may be skipped: the database reads and throws away every one of them."""
 MAX_VALUES: Final = 1_000
 """Values in one list."""
 MAX_QUERY_VALUES: Final = 5_000
@@ -501,7 +498,8 @@ def _sort_by(by: Field | Computed, way: Way, order: Order) -> Sort:
         links=tuple((link, target.description) for link, target in way.links),
         by=by,
         descending=order.descending,
-        nullable=isinstance(by, Computed) or by.nullable or any(link.nullable for link, _ in way.links),
+        # A link may lead nowhere whatever the columns say: SQLite files with broken foreign keys exist.
+        nullable=isinstance(by, Computed) or by.nullable or bool(way.links),
     )
 
 

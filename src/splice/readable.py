@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
@@ -21,6 +21,7 @@ from splice.values import value_type
 __all__ = [
     "DEFAULT_LIMIT",
     "MAX_LIMIT",
+    "MAX_OFFSET",
     "SETTINGS",
     "Adapters",
     "CustomFilter",
@@ -28,6 +29,7 @@ __all__ = [
     "Way",
     "computed",
     "custom_filter",
+    "narrowed",
     "readable",
     "ways",
 ]
@@ -36,6 +38,8 @@ DEFAULT_LIMIT: Final = 50
 """Rows in a page where nobody says how many."""
 MAX_LIMIT: Final = 1_000
 """Rows in the largest page that a resource allows."""
+MAX_OFFSET: Final = 100_000
+"""Rows that may be skipped: the database reads and throws away every one of them."""
 SETTINGS: Final = ("limit", "offset", "cursor", "count", "order_by", "fields", "expand")
 """Parameters that are no filters, unless they are renamed."""
 
@@ -159,6 +163,17 @@ def readable(
         expands=shown is None,
         parameters=parameters,
     )
+
+
+def narrowed(first: Readable, others: Sequence[Readable]) -> Readable:
+    """What may be asked of a model by every one of several resources; the shape is that of one without its own."""
+    fields = {
+        name: part for name, part in first.fields.items() if all(name in other.fields for other in others)
+    }
+    limits = [other.shown for other in others if other.shown is not None]
+    free = len(limits) < len(others)
+    shown = None if free else frozenset.intersection(*limits)
+    return replace(first, fields=MappingProxyType(fields), shown=shown, expands=free)
 
 
 def _strict_type(field: Field, spelt: Any) -> Any:

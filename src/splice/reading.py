@@ -17,8 +17,10 @@ from splice.plan import MAX_RELATED_ROWS, invalid_cursor
 from splice.reads import Many, One, Position, ReadPlan
 from splice.statements import select_children, select_entities, select_page
 
-__all__ = ["Entities", "Rows", "read_entities", "read_rows"]
+__all__ = ["TOO_MANY_ROWS", "Entities", "Rows", "read_entities", "read_rows"]
 
+TOO_MANY_ROWS: Final = "too-many-rows"
+"""The code of an issue: a relation has more rows than one answer shows."""
 _MAX_BOUND: Final = 30_000
 """Values in one statement: SQLite and PostgreSQL take 32,766 and 32,767."""
 
@@ -203,7 +205,7 @@ def _too_many(parent: Description, many: Many) -> Invalid:
     name = many.link.name
     issue = Issue(
         f"{parent.name}.{name} has more than {MAX_RELATED_ROWS} rows in this answer",
-        "too-many-rows",
+        TOO_MANY_ROWS,
         f"give {name} a limit, or ask for fewer rows of {parent.name}",
     )
     return Invalid(issues=[issue])

@@ -26,7 +26,17 @@ from splice.checks import check_create, check_storage, say_what_is_private
 from splice.database import READS, Database, call_hook, is_async_callable, run_on
 from splice.description import Description, Field, describe
 from splice.errors import Invalid, NotFound, SetupError
-from splice.handlers import HANDLERS, Handler, Service, answer_options, answer_query, children_of, query_of
+from splice.handlers import (
+    HANDLERS,
+    Guards,
+    Handler,
+    Related,
+    Service,
+    answer_options,
+    answer_query,
+    children_of,
+    query_of,
+)
 from splice.hooks import Change, Hook, Hooks
 from splice.openapi import (
     children_documentation,
@@ -39,7 +49,7 @@ from splice.paging import Paging
 from splice.parameters import list_parameters
 from splice.plan import plan_read
 from splice.problems import responses
-from splice.readable import MAX_LIMIT, Readable, readable
+from splice.readable import MAX_LIMIT, readable
 from splice.reads import Selection
 from splice.routes import ResourceRoute, settled
 from splice.schemas import Schemas, column_limits
@@ -101,7 +111,7 @@ class Generated:
         """Whether anything is served: behind a relation there is nothing without a resource of its rows."""
         if self.relation is None:
             return True
-        return self.service.description.links[self.relation].target in self.service.offered
+        return self.service.readable.link(self.relation) is not None
 
 
 def generated_by(endpoint: object) -> Generated | None:
@@ -194,10 +204,10 @@ class Resource(APIRouter, Generic[_M]):
             db,
             commits=db is None and commit,
             lasting=self._session.scope != "function",
+            guards=tuple(options.get("dependencies") or ()),
         )
         if {"list", "read"} & set(self._verbs):
-            # Of several resources of one model the first says what relations lead to.
-            self._service.offered.setdefault(model, self._service)
+            self._service.related.offer(self._service)
         options.setdefault("prefix", f"/{self.description.table}")
         options.setdefault("tags", [self.description.table])
         options.setdefault("max_body_size", MAX_BODY_BYTES)
@@ -572,7 +582,7 @@ class _Reading:
     paging: Paging
 
 
-def _service(  # the parts of a resource put together
+def _service(  # noqa: PLR0913  # the parts of a resource put together
     subject: Subject,
     schemas: Schemas,
     reading: _Reading,
@@ -580,8 +590,9 @@ def _service(  # the parts of a resource put together
     *,
     commits: bool,
     lasting: bool,
+    guards: Guards,
 ) -> Service:
-    offered: dict[type[Any], Service] = {} if db is None else db.offered
+    related = Related({} if db is None else db.offered, guards)
     shown = None if reading.model is None else frozenset(sources_of(reading.model))
     return Service(
         subject=subject,
@@ -589,33 +600,18 @@ def _service(  # the parts of a resource put together
             subject.description,
             reading.max_limit,
             default_limit=reading.paging.default_limit,
-            related=_Related(offered),
+            related=related,
             shown=shown,
             parameters=tuple(name for name in astuple(reading.paging.names) if name is not None),
         ),
         schemas=schemas,
         paging=reading.paging,
-        offered=offered,
+        related=related,
+        guards=guards,
         db=db,
         commits=commits,
         lasting=lasting,
     )
-
-
-class _Related(Mapping[type[Any], Readable]):
-    """What may be asked of the models that relations lead to; grows with the resources of the database."""
-
-    def __init__(self, offered: Mapping[type[Any], Service]) -> None:
-        self._offered = offered
-
-    def __getitem__(self, model: type[Any]) -> Readable:
-        return self._offered[model].readable
-
-    def __iter__(self) -> Iterator[type[Any]]:
-        return iter(self._offered)
-
-    def __len__(self) -> int:
-        return len(self._offered)
 
 
 def _bridged(hook: Callable[..., Any]) -> Hook:

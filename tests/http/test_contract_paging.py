@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from splice import Database, Paging, Resource, install
 from splice.errors import SetupError
+from splice.paging import Answered
 
 Row = TypeVar("Row")
 
@@ -158,6 +160,7 @@ def test_offsets_alone(cities):
     """Without cursors, links count rows."""
     answer = cities.get("/offsets?limit=2&offset=2")
 
+    assert "next" not in answer.json()
     assert links(answer)["next"] == {"limit": "2", "offset": "4"}
     assert links(answer)["prev"] == {"limit": "2", "offset": "0"}
     assert answer.json()["items"] == cities.get("/cities?limit=2&offset=2").json()["items"]
@@ -218,9 +221,23 @@ def test_nothing_is_counted_unasked(service, cities):
         ({"fill": dict}, "together"),
         ({"cursor": None, "offset": None}, "first page alone"),
         ({"limit": "offset"}, "one name: offset"),
+        ({"limit": "page.size"}, "dots"),
+        ({"limit": "page__size"}, "double underscores"),
+        ({"default_limit": 0}, "1 or more"),
+        ({"envelope": Numbered, "fill": lambda _: {"data": []}}, "page.items"),
     ],
 )
 def test_a_convention_that_cannot_work_is_refused(options, message):
     """At the start, with what is wrong."""
     with pytest.raises(SetupError, match=message):
         Paging(**options)
+
+
+def test_what_is_known_of_a_page():
+    """A number is that of an offset, and pages are those of an exact count."""
+    known = Answered(limit=2, offset=4, next=None, previous=None, total=5)
+
+    assert (known.number, known.pages) == (3, 3)
+    assert dataclasses.replace(known, offset=None).number is None
+    assert dataclasses.replace(known, total_is="at_least").pages is None
+    assert dataclasses.replace(known, total_is="exact").pages == 3
