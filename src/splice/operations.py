@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import MISSING, BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.orm import Mapper, Session, undefer
 from sqlalchemy.orm.attributes import instance_dict, set_committed_value
 from sqlalchemy.sql.base import ExecutableOption
 
+from splice import schemas
 from splice.counts import Counted, count
 from splice.description import Description, Field, Relation
 from splice.errors import (
@@ -25,18 +26,20 @@ from splice.errors import (
     PreconditionFailed,
     Problem,
     ReferenceMissing,
+    SetupError,
 )
 from splice.exports import MediaType
 from splice.faults import Moment, foreign_keys, reference_missing, still_referenced, translate
 from splice.hooks import Action, Change, Hook, Hooks, run_after_commit, run_hooks
 from splice.issues import first_issue, issue_of
 from splice.loads import refuse_lazy_loads_of
+from splice.paging import neighbours
 from splice.plan import invalid_cursor
-from splice.reading import TOO_MANY_ROWS, read_entities
+from splice.reading import TOO_MANY_ROWS, read_entities, read_rows
 from splice.reads import KeyIs, ReadPlan, Selection
 from splice.schemas import changes, new_values
 from splice.serializers import RowSerializer
-from splice.shapes import Key, PageRows, Row, Shape, dialect_of, row_of
+from splice.shapes import Key, PageRows, Row, RowShape, Shape, dialect_of, row_of
 from splice.statements import (
     children_of,
     has_row,
@@ -60,6 +63,7 @@ __all__ = [
     "find",
     "find_entities",
     "get_entity",
+    "plain_page",
     "read",
     "remove",
     "replace",
@@ -138,6 +142,24 @@ def find(session: Session, subject: Subject, plan: ReadPlan, check: Check | None
     if page.rows.size == 0 and check is not None:
         check(session)
     return page
+
+
+def plain_page(session: Session, subject: Subject, plan: ReadPlan) -> schemas.Page[dict[str, Any]]:
+    """One page as values: rows as JSON knows them, the cursor behind it, and its count."""
+    if not isinstance(subject.shape, RowShape):
+        raise SetupError(
+            f"{subject.description.name} has a read= model, whose rows are entities: use find(session, query)"
+        )
+    dialect, serializer = _dialect(session, subject), subject.shape.serializers.of(plan.selection)
+    with _faults_named(subject):
+        counted = None if plan.count is None else count(session, plan, dialect)
+        found = read_rows(session, plan, dialect)
+    return schemas.Page[dict[str, Any]](
+        items=[serializer.plain(row) for row in found.rows],
+        next=neighbours(plan, found).next,
+        total=MISSING if counted is None else counted.total,
+        total_is=MISSING if counted is None or plan.count == "exact" else counted.kind,
+    )
 
 
 def require(session: Session, subject: Subject, key: Key) -> None:

@@ -85,7 +85,7 @@ def _condition(name: str, values: Sequence[str], at: Place, draft: Draft, issues
         draft.filters.append(Condition(path, "in", tuple(values), at))
     elif len(values) > 1:
         detail = f"{shown_name(name)} is given {len(values)} times, which says neither all nor any"
-        hint = "give it once, or combine conditions by and or or in a document"
+        hint = "give it once; a document can ask for all of them, or for any"
         issues.append(issue(at, detail, "repeated-parameter", hint))
     else:
         parts = tuple(values[0].split(",")) if operator in LISTS else (values[0],)

@@ -606,7 +606,8 @@ def _nested_issues(expand: Expand, link: Link, target: Readable) -> Iterator[Iss
         return
     for place in _list_places(query, expand.at):
         detail = f"{link.name!r} leads to one row: it takes no filter, order or limit"
-        yield _issue(place, detail, "single-row", "leave it out")
+        hint = f"to filter by it, write {link.name}__…; dots are for what is shown"
+        yield _issue(place, detail, "single-row", hint)
 
 
 def _list_places(query: Query, otherwise: Place) -> Iterator[Place]:
@@ -639,12 +640,35 @@ def _unknown_condition(condition: Condition, model: Readable) -> Issue:
     if path in model.fields:
         detail = f"{condition.operator!r} is an operator here"
         return _issue(condition.at, detail, UnknownField.code, f"write {path}__eq for the field of this name")
+    operator = _misspelt_operator(condition, model)
+    if operator is not None:
+        return operator
     # A member of a document is no parameter, however near its name is.
     also = model.parameters if condition.at.pointer is None else ()
     return _unknown_field(condition.path, condition.at, model, _filterable, also)
 
 
+def _misspelt_operator(condition: Condition, model: Readable) -> Issue | None:
+    """A field with something behind it that is no operator, such as `title__like`."""
+    path, _, last = condition.path.rpartition("__")
+    way = (
+        next((way for way in ways(path, model, MAX_HOPS) if way.rest in way.end.fields), None)
+        if path
+        else None
+    )
+    if way is None or way.rest is None:
+        return None
+    allowed = operators_of(way.end.fields[way.rest])
+    near = difflib.get_close_matches(last[:_SHOWN], allowed, n=1, cutoff=0.75)
+    hint = f"did you mean {path[:_SHOWN]}__{near[0]}?" if near else f"there are {', '.join(allowed)}"
+    return _issue(condition.at, f"{last[:_SHOWN]!r} is no operator", UnknownField.code, hint)
+
+
 def _unknown_sort(order: Order, model: Readable) -> Issue:
+    name, _, direction = order.path.rpartition(" ")
+    if direction.lower() in {"asc", "desc"}:
+        hint = f"write {'-' if direction.lower() == 'desc' else ''}{name[:_SHOWN]}"
+        return _issue(order.at, "A sort term is a name, with a minus for descending", UnknownField.code, hint)
     plain = model.fields.get(order.path)
     if plain is not None:
         detail = f"{model.description.name}.{plain.name} holds JSON or a list, which have no order"
@@ -671,6 +695,9 @@ def _unknown_field(
 
 
 def _unknown_relation(path: str, at: Place, model: Readable) -> Issue:
+    if path in model.fields:
+        detail = f"{model.description.name}.{path} is a field, not a relation"
+        return _issue(at, detail, UnknownField.code, f"show it by fields, compare it as in {path}__gte")
     detail = f"{model.description.name} has no relation {path[:_SHOWN]!r}"
     return _issue(at, detail, UnknownField.code, _near(path, model.links))
 

@@ -52,7 +52,7 @@ from splice.problems import responses
 from splice.readable import MAX_LIMIT, readable
 from splice.reads import Selection
 from splice.routes import ResourceRoute, settled
-from splice.schemas import Schemas, column_limits
+from splice.schemas import Page, Schemas, column_limits
 from splice.serializers import Serializers, row_serializer
 from splice.shapes import EntityShape, RowShape, sources_of
 from splice.terms import VERBS, Query, Verb
@@ -262,6 +262,18 @@ class Resource(APIRouter, Generic[_M]):
         return operations.find_entities(
             session, self._subject, plan_read(query or Query(), self._service.readable)
         )
+
+    def page(self, session: Session, query: Query | None = None) -> Page[dict[str, Any]]:
+        """One page as the list route would answer it: rows with all that the query shows, cursor and total.
+
+        Rows are dictionaries of what JSON knows. For `response_model=Page[...]` of lists of your own.
+
+        Raises:
+            Invalid: As for the list route.
+            SetupError: The resource has a `read=` model, whose rows are entities: use `find`.
+        """
+        plan = plan_read(query or Query(), self._service.readable)
+        return operations.plain_page(session, self._subject, plan)
 
     def read(self, session: Session, *key: Any) -> _M:
         """One row as an entity.

@@ -450,13 +450,13 @@ def _datetime(type_: Any) -> _Plain:
         )
     naive = (
         AfterValidator(_without_zone),
-        BeforeValidator(_datetime_of_text),
+        BeforeValidator(functools.partial(_datetime_of_text, example="2026-01-31T12:00:00")),
         WithJsonSchema({"type": "string", "pattern": _NAIVE_PATTERN, "examples": ["2026-01-31T12:00:00"]}),
     )
     return _Plain(dt.datetime, limits=naive, query_limits=naive)
 
 
-def _datetime_of_text(value: Any) -> Any:
+def _datetime_of_text(value: Any, example: str = "2026-01-31T12:00:00Z") -> Any:
     """Pydantic alone would also take "20260131" and "0": as seconds since 1970."""
     if not isinstance(value, str):
         return value
@@ -466,7 +466,7 @@ def _datetime_of_text(value: Any) -> Any:
     except ValueError:
         pass
     raise PydanticCustomError(
-        "datetime_parsing", "Input should be a date and time, as in 2026-01-31T12:00:00Z"
+        "datetime_parsing", "Input should be a date and time, as in {example}", {"example": example}
     )
 
 

@@ -318,3 +318,43 @@ def test_a_large_document_is_refused_for_its_size(client, document):
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) <= 50
     assert len(answer.content) < 65_536
+
+
+def test_a_page_of_ones_own_is_that_of_the_list(league, service):
+    """Rows, nested ones too, the cursor and the total, as the route would answer them."""
+    players = service.app.state.players
+    text = "limit=2&count=capped&fields=name&expand=team&order_by=-name"
+    query = parse([tuple(part.split("=")) for part in text.split("&")])
+
+    with service.witness.begin(writes=False) as session:
+        page = players.page(session, query)
+
+    assert json.loads(page.model_dump_json()) == league.get(f"/players?{text}").json()
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/players?name__like=A", "there are eq, ne"),
+        ("/players?name__contians=A", "did you mean name__contains?"),
+        ("/players?team__name__ilike=A", "icontains"),
+        ("/players?order_by=name desc", "write -name"),
+        ("/players?order_by=name ASC", "write name"),
+        ("/players?team.name=Reds&expand=team", "write team__"),
+        ("/players?id__gte=1&id__gte=2", "document"),
+        ("/players?expand=name", "show it by fields"),
+    ],
+)
+def test_a_usual_mistake_is_met_by_its_cure(league, path, hint):
+    """People bring what they know from elsewhere."""
+    answer = league.get(path)
+
+    assert answer.status_code == 422
+    assert hint in answer.json()["errors"][0]["hint"]
+
+
+def test_a_comparison_that_is_an_object_is_no_relation(league):
+    """Other languages nest operators."""
+    issue = league.post("/players/query", json={"filter": {"id": {"gte": 5}}}).json()["errors"][0]
+
+    assert "id__gte" in issue["hint"]

@@ -41,7 +41,7 @@ from splice.problems import from_validation
 from splice.reads import KeyIs, Many, ReadPlan, Selection
 from splice.router import Generated, generated_by
 from splice.schemas import changes, new_values
-from splice.statements import children_of, count_rows, count_some, lock_entity
+from splice.statements import children_of, count_rows, count_some, lock_entity, select_children
 from splice.terms import Verb
 
 __all__ = ["DIALECTS", "Explanation", "explain_request"]
@@ -107,7 +107,7 @@ def explain_request(
         method=asked.method,
         route=context.path,
         verb=generated.verb,
-        model=generated.service.description.name,
+        model=found.listed.name,
         dialect=found.dialect_name,
         path=_path(generated),
         reasons=(*_why(generated), *_dependencies(context, generated)),
@@ -245,6 +245,11 @@ class _Request:
         return self.generated.relation
 
     @property
+    def listed(self) -> Description:
+        """The model whose rows are answered."""
+        return self.description if self.relation is None else _listing(self).service.description
+
+    @property
     def description(self) -> Description:
         return self.service.description
 
@@ -268,6 +273,20 @@ def _list(found: _Request) -> Iterator[Statement]:
         yield from _counting(listing.plan, found)
     page = listing.service.subject.shape.statement(listing.plan, found.dialect_name)
     yield statement_of("read the page, and one row more to know whether another follows", page, found.dialect)
+    yield from _children(listing.plan.selection, found)
+
+
+def _children(selection: Selection, found: _Request, above: str = "") -> Iterator[Statement]:
+    """One statement for each relation to many, for all parents together."""
+    for relation in selection.relations:
+        way = f"{above}{relation.link.name}"
+        if isinstance(relation, Many):
+            keys = [
+                [Unsaid(f"keys of the rows of {selection.description.name}")] * len(selection.description.key)
+            ]
+            statement = select_children(selection.description, relation, keys, found.dialect_name)
+            yield statement_of(f"read {way} of all these rows", statement, found.dialect)
+        yield from _children(relation.selection, found, f"{way}.")
 
 
 def _listing(found: _Request) -> Listing:
@@ -292,6 +311,7 @@ def _read_one(found: _Request) -> Iterator[Statement]:
     plan = _row_plan(found)
     statement = found.service.subject.shape.statement(plan, found.dialect_name)
     yield statement_of("read the row", statement, found.dialect)
+    yield from _children(plan.selection, found)
 
 
 def _row_plan(found: _Request) -> ReadPlan:
@@ -403,7 +423,6 @@ def _dependencies(context: Any, generated: Generated) -> Iterator[str]:
 
 def _notes(found: _Request, generated: Generated) -> Iterator[str]:
     yield from _relations(generated)
-    yield from _expanded(found)
     if generated.verb in {"list", "read"}:
         return
     if found.dialect_name == "sqlite" and (generated.db is not None or generated.verb != "create"):
@@ -420,26 +439,6 @@ def _relations(generated: Generated) -> Iterator[str]:
     if relations and generated.verb != "delete":
         names = ", ".join(relations)
         yield f"{names}: loaded after the rows, by one SELECT … IN for each relation, whatever the number of rows"
-
-
-def _expanded(found: _Request) -> Iterator[str]:
-    """The relations of a request that are read by statements of their own."""
-    if found.generated.verb == "list":
-        selection = _listing(found).plan.selection
-    elif found.generated.verb == "read":
-        selection = _row_plan(found).selection
-    else:
-        return
-    for way in _manies(selection):
-        yield f"{way}: read after the rows by one statement, whatever their number"
-
-
-def _manies(selection: Selection, above: str = "") -> Iterator[str]:
-    for relation in selection.relations:
-        way = f"{above}{relation.link.name}"
-        if isinstance(relation, Many):
-            yield way
-        yield from _manies(relation.selection, f"{way}.")
 
 
 def _alternatives(found: _Request, verb: Verb) -> Iterator[str]:
