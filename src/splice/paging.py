@@ -29,10 +29,10 @@ class _Rows:
 class Answered:
     """What is known of a page, for an envelope of one's own.
 
-    `items` stands for the rows and has to be put into the envelope as it is. `limit` and `offset` are in rows;
-    of a page that a cursor led to the offset is None. `next` and `previous` are cursors, None where no page follows or comes
-    before. `total` counts all rows that match, None where nobody asked; `total_is` tells whether that is exact, where
-    another count than an exact one was asked for.
+    `items` stands for the rows, and has to be put into the envelope as it is. `limit` and `offset` are in rows; the
+    offset is None behind a cursor. `next` and `previous` are cursors, None where no page follows or comes before.
+    `total` counts all rows that match, None where nobody asked; `total_is` tells whether that is exact, where another
+    count than an exact one was asked for.
     """
 
     limit: int
