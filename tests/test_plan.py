@@ -22,7 +22,6 @@ from splice.plan import (
     MAX_CONDITIONS,
     MAX_EXISTS,
     MAX_EXPANDED,
-    MAX_HOPS,
     MAX_ORDER,
     MAX_PATTERN,
     MAX_QUERY_VALUES,
@@ -31,7 +30,7 @@ from splice.plan import (
     plan_read,
     plan_row,
 )
-from splice.readable import MAX_OFFSET, readable
+from splice.readable import MAX_HOPS, MAX_OFFSET, readable
 from splice.reads import ChildOf, Compare, Custom, Either, Every, Exists, KeyIs, Many, Negation, One, Position
 from splice.terms import COUNTS, OPERATORS, All, AnyOf, Condition, Expand, Not, Order, Place, Query, Related
 

@@ -110,12 +110,12 @@ def _is_number_of_rows(value: Any) -> bool:
 
 
 def _spelt(value: Any) -> Any:
-    tag = _TAGS.get(type(value))
+    tag = next((tag for kind, tag in _TAGS.items() if isinstance(value, kind)), None)
     if tag is not None:
         return {tag: _WRITERS[tag](value)}
     if isinstance(value, float) and not math.isfinite(value):
         return {"f": repr(value)}
-    if value is None or type(value) in {bool, int, float, str}:
+    if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a cursor holds no {type(value).__name__}")
 
@@ -179,8 +179,8 @@ _TAGS: Final[Mapping[type, str]] = MappingProxyType(
     {
         bytes: "b",
         Decimal: "n",
-        dt.date: "d",
         dt.datetime: "m",
+        dt.date: "d",
         dt.time: "t",
         dt.timedelta: "i",
         uuid.UUID: "u",

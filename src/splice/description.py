@@ -95,7 +95,8 @@ class Link:
 
     `many` tells whether it leads to a list; `joins` whether it leads to one row by a key of that row, so that a join
     multiplies nothing. `pairs` are the local and the remote field that are equal, where that alone is the relation (no
-    table between, no condition besides); else they are empty.
+    table between, no condition besides); else they are empty. `order` are the fields that the relationship is ordered
+    by, each with whether it descends.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Link:
     nullable: bool
     pairs: tuple[tuple[str, str], ...]
     doc: str | None
+    order: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +146,11 @@ class Description:
     @property
     def visible(self) -> tuple[Field, ...]:
         return tuple(field for field in self.fields.values() if field.visible)
+
+    @property
+    def walkable(self) -> bool:
+        """Whether pages can be told apart by the key: it is one, and clients may see it, since cursors hold it."""
+        return self.unique and all(field.readable for field in self.key)
 
     @property
     def client_key(self) -> bool:
@@ -228,7 +235,7 @@ def _table_of(mapper: Mapper[Any]) -> sa.Table:
 
 def _describe_field(mapper: Mapper[Any], prop: ColumnProperty[Any], mark: Mapping[str, Any] | None) -> Field:
     # Of the columns of a joined subclass the last one is the parent's, where the database makes the key.
-    column = prop.columns[-1]
+    column, mark = prop.columns[-1], _mark_of(prop, mark)
     access = _access(mapper.class_.__name__, prop.key, column, mark)
     stored = isinstance(column, sa.Column)
     in_by_client = (
@@ -282,6 +289,11 @@ def _checked_access(owner: str, said: Any) -> Access | None:
 
 def _marked(column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> bool:
     return mark is not None or MARK_KEY in getattr(column, "info", {})
+
+
+def _mark_of(prop: ColumnProperty[Any], mark: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What marks a field: what the resource says, or the property; the column's own is looked at later."""
+    return prop.info if mark is None and MARK_KEY in prop.info else mark
 
 
 def _set_by_server(mapper: Mapper[Any], column: ColumnElement[Any], mark: Mapping[str, Any] | None) -> bool:
@@ -484,7 +496,8 @@ def _released_by_database(column: Any) -> bool:
 
 def _links(mapper: Mapper[Any], marks: Mapping[str, Mapping[str, Any]]) -> Iterator[Link]:
     for relation in mapper.relationships:
-        if _is_shown(relation, marks.get(relation.key)):
+        # One to an aliased class has conditions of its own on that alias, and no other stands for it.
+        if relation.entity is relation.mapper and _is_shown(relation, marks.get(relation.key)):
             yield _link(relation)
 
 
@@ -508,7 +521,23 @@ def _link(relation: RelationshipProperty[Any]) -> Link:
         nullable=not (joins and plain and _never_dangle(equated)),
         pairs=_field_pairs(relation, equated) if plain else (),
         doc=relation.doc,
+        order=tuple(_stated_order(relation)),
     )
+
+
+def _stated_order(relation: RelationshipProperty[Any]) -> Iterator[tuple[str, bool]]:
+    """The columns that a relationship is ordered by, up to the first term that is no plain column of its target."""
+    for term in relation.order_by or ():
+        descending = getattr(term, "modifier", None) is sa.sql.operators.desc_op
+        column = getattr(term, "element", term) if descending or _is_ascending(term) else term
+        name = _field_name(relation.mapper, column) if isinstance(column, sa.Column) else None
+        if name is None:
+            return
+        yield name, descending
+
+
+def _is_ascending(term: Any) -> bool:
+    return getattr(term, "modifier", None) is sa.sql.operators.asc_op
 
 
 def _equated_columns(relation: RelationshipProperty[Any]) -> _Columns:

@@ -197,7 +197,7 @@ _MYSQL_KINDS: Final = _by_code(
         ("check", (1644, 3819, 4025)),
         ("too_long", (1406,)),
         ("out_of_range", (1264, 1690)),
-        ("invalid_value", (1265, 1292, 1300, 1366, 1411, 3140)),
+        ("invalid_value", (1265, 1267, 1270, 1271, 1292, 1300, 1366, 1411, 3140)),
         ("serialization", (1020, 1213)),
         ("lock_timeout", (1205, 1206, 3572)),
         ("statement_timeout", (1317, 1969, 3024)),

@@ -274,8 +274,14 @@ def _mariadb_connect_args(settings: EngineSettings) -> dict[str, Any]:
         "charset": "utf8mb4",
         "connect_timeout": _connect_seconds(settings),
         "init_command": f"SET time_zone='+00:00', sql_mode=CONCAT_WS(',', NULLIF(@@sql_mode, ''), '{modes}'), "
-        f"innodb_lock_wait_timeout={max(1, math.ceil(settings.lock_timeout_seconds))} {limit}",
+        f"innodb_lock_wait_timeout={max(1, math.ceil(settings.lock_timeout_seconds))}, "
+        # By default rows that are equal in their first 1,024 bytes are sorted anyhow, and pages of them would overlap.
+        f"max_sort_length={_SORTED_BYTES} {limit}",
     }
+
+
+_SORTED_BYTES: Final = 65_536
+"""More than a cursor holds, and few enough for the least sort buffer that works with it."""
 
 
 def _milliseconds(seconds: float) -> int:

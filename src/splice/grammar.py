@@ -13,6 +13,7 @@ from splice.terms import COUNTS, OPERATORS, All, Count, Expand, Filter, Operator
 
 __all__ = [
     "LISTS",
+    "MAX_SHOWN",
     "MAX_WAY",
     "NAMES",
     "Draft",
@@ -36,8 +37,8 @@ MAX_WAY: Final = 10
 """Relations inside of each other in one request; far fewer are shown."""
 
 _SEPARATOR: Final = "__"
-_SHOWN: Final = 100
-"""Characters of a name that an answer repeats."""
+MAX_SHOWN: Final = 100
+"""Characters of a name that an answer repeats: nobody's answer should be a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,12 @@ def count_of(said: str) -> Count | None:
 
 
 def issue(at: Place, detail: str, code: str, hint: str | None = None) -> Issue:
-    """One thing that is wrong, at its place; the name of a parameter is shortened."""
-    parameter = None if at.parameter is None else shown_name(at.parameter)
-    return Issue(detail, code, hint, at.pointer, parameter)
+    """One thing that is wrong, at its place; names of the client's are shortened."""
+    pointer = None if at.pointer is None else at.pointer[: 3 * MAX_SHOWN]
+    parameter = None if at.parameter is None or pointer is not None else shown_name(at.parameter)
+    return Issue(detail, code, hint, pointer, parameter)
 
 
 def shown_name(name: str) -> str:
     """As much of a name that was sent as an answer repeats."""
-    return name[:_SHOWN]
+    return name[:MAX_SHOWN]

@@ -358,7 +358,8 @@ def _fits(type_: TypeEngine[Any], dialect: str) -> Callable[[Any], bool]:
     for kind, fits in _FITS:
         if isinstance(type_, kind):
             return lambda value: fits(value, type_, dialect)
-    return _is_scalar
+    # Drivers of MariaDB write a number that is none as a name.
+    return _is_scalar if dialect == "postgresql" else lambda value: _is_scalar(value) and _is_finite(value)
 
 
 def _is_whole(value: Any, least: int, beyond_most: int) -> bool:
@@ -367,6 +368,10 @@ def _is_whole(value: Any, least: int, beyond_most: int) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, float | Decimal) or math.isfinite(value)
 
 
 def _is_scalar(value: Any) -> bool:
@@ -383,7 +388,7 @@ def _fits_integer(value: Any, type_: Any, dialect: str) -> bool:
 
 def _fits_numeric(value: Any, _type: Any, dialect: str) -> bool:
     if isinstance(value, Decimal) and not value.is_finite():
-        return value.is_qnan() and dialect == "postgresql"
+        return dialect == "postgresql" and not value.is_snan()
     if isinstance(value, Decimal):
         return abs(value.adjusted()) < _MOST_DIGITS and len(value.as_tuple().digits) < _MOST_DIGITS
     return _is_whole(value, -(2**63), 2**64)

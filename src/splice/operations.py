@@ -249,9 +249,7 @@ def read(session: Session, subject: Subject, key: Key, plan: ReadPlan) -> RowAns
         found = subject.shape.read(session, plan)
     if found is None:
         raise _missing(subject.description)
-    return (
-        _answer(subject, key, *found) if plan.selection == subject.whole else RowAnswer(found[0], None, key)
-    )
+    return _answer(subject, key, *found) if plan.tagged else RowAnswer(found[0], None, key)
 
 
 def find_entities(session: Session, subject: Subject, plan: ReadPlan) -> list[Any]:

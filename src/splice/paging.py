@@ -188,7 +188,7 @@ def neighbours(plan: ReadPlan, rows: Rows) -> Neighbours:
 
     Rows that were deleted meanwhile may leave a neighbour empty; the one behind is then the last page.
     """
-    if not plan.description.unique:
+    if not plan.description.walkable:
         return _by_number(plan, rows)
     backward = plan.position is not None and plan.position.backward
     began = plan.position is not None or plan.offset > 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -16,9 +15,10 @@ from splice import cursors
 from splice.description import Description, Field, Link
 from splice.errors import Invalid, Issue, UnknownField, UnknownParameter
 from splice.fingerprints import fingerprint
+from splice.grammar import MAX_SHOWN, issue
 from splice.issues import first_issue
 from splice.operators import LIKE, is_comparable, operators_of, takes
-from splice.readable import MAX_OFFSET, CustomFilter, Readable, Way, ways
+from splice.readable import MAX_HOPS, MAX_OFFSET, CustomFilter, Readable, Way, ways
 from splice.reads import (
     ChildOf,
     Compare,
@@ -37,16 +37,25 @@ from splice.reads import (
     Sort,
     Test,
 )
+from splice.suggestions import (
+    comparable_names,
+    unknown_condition,
+    unknown_relation,
+    unknown_shown,
+    unknown_sort,
+)
 from splice.terms import All, AnyOf, Condition, Expand, Filter, Not, Order, Place, Query, Related, Scalar
 from splice.values import value_type
 
 __all__ = [
+    "MAX_COLUMNS",
     "MAX_CONDITIONS",
     "MAX_EXISTS",
     "MAX_EXPANDED",
     "MAX_EXPAND_DEPTH",
-    "MAX_HOPS",
+    "MAX_NESTED",
     "MAX_ORDER",
+    "MAX_ORDER_HOPS",
     "MAX_PATTERN",
     "MAX_QUERY_VALUES",
     "MAX_RELATED_ROWS",
@@ -62,8 +71,8 @@ MAX_VALUES: Final = 1_000
 MAX_QUERY_VALUES: Final = 5_000
 """Values in one query, so that many lists cannot exceed what a driver binds."""
 MAX_CONDITIONS: Final = 200
-MAX_HOPS: Final = 4
-"""Relations in one path."""
+MAX_NESTED: Final = 6
+"""Relations inside of each other in one filter: SQLite's parser gives up at 9."""
 MAX_EXISTS: Final = 20
 """Relations in all the filters of one query."""
 MAX_PATTERN: Final = 1_000
@@ -73,14 +82,16 @@ MAX_EXPANDED: Final = 20
 """Relations that are shown in one answer."""
 MAX_ORDER: Final = 10
 """Sort terms of one list."""
+MAX_ORDER_HOPS: Final = 10
+"""Relations in all sort terms of a list: each is a join, and databases bound their number."""
+MAX_COLUMNS: Final = 1_000
+"""Columns that are read for one row, those of relations to one row included."""
 MAX_RELATED_ROWS: Final = 10_000
 """Rows of one expanded relation in one answer."""
 
 _MAX_ISSUES: Final = 50
 """Faults in one answer, since each costs a search for the nearest name."""
 _MAX_SKIPPED: Final = 2**53
-_SHOWN: Final = 100
-"""Characters of what the client sent that an answer repeats: nobody's answer should be a megabyte."""
 
 _TRUTH: Final = TypeAdapter(bool)
 _TEXT: Final[Any] = value_type(sa.Text(), None, "text").query
@@ -130,8 +141,11 @@ def plan_row(query: Query, readable: Readable, key: Sequence[Any]) -> ReadPlan:
     for place in _beyond_a_row(query):
         planning.fault(_not_taken(place, "one row is shown: leave it out"))
     selection = _selection(query, readable, planning, depth=0)
+    for found in _width_issues(query, selection, ()):
+        planning.fault(found)
     planning.finish()
-    return ReadPlan(selection, KeyIs(tuple(key)), (), limit=1)
+    tagged = query.fields is None and not query.expand
+    return ReadPlan(selection, KeyIs(tuple(key)), (), limit=1, tagged=tagged)
 
 
 @dataclass(slots=True)
@@ -140,6 +154,7 @@ class _Planning:
 
     issues: list[Issue] = field(default_factory=list)
     exists: int = 0
+    inside: int = 0
 
     def fault(self, issue: Issue) -> None:
         self.issues.append(issue)
@@ -150,10 +165,13 @@ class _Planning:
         """Count the relations that a filter leads through."""
         if len(way.links) > MAX_HOPS:
             self.fault(_too_far(at))
+        elif self.inside + len(way.links) > MAX_NESTED:
+            detail = f"Filters lead through at most {MAX_NESTED} relations inside of each other"
+            self.fault(issue(at, detail, "too-many-relations"))
         self.exists += len(way.links)
         if self.exists - len(way.links) <= MAX_EXISTS < self.exists:
             detail = f"The filters of a query lead through at most {MAX_EXISTS} relations"
-            self.fault(_issue(at, detail, "too-many-relations"))
+            self.fault(issue(at, detail, "too-many-relations"))
 
     def finish(self) -> None:
         """Refuse the query if anything is wrong with it."""
@@ -170,26 +188,17 @@ def _refusal(issues: Sequence[Issue]) -> Invalid:
     return kind(detail, issues=issues)
 
 
-def _issue(at: Place, detail: str, code: str, hint: str | None = None) -> Issue:
-    pointer, parameter = at.pointer, at.parameter
-    return Issue(
-        detail,
-        code,
-        hint,
-        pointer=None if pointer is None else pointer[: 3 * _SHOWN],
-        parameter=None if parameter is None or pointer is not None else parameter[:_SHOWN],
-    )
-
-
 def _plan_list(query: Query, model: Readable, also: tuple[Test, ...]) -> ReadPlan:
     planning = _Planning()
     _check_size(query)
     limit = model.default_limit if query.limit is None else query.limit
-    for issue in (*_page_issues(query, limit), *_limit_issues(query, model)):
-        planning.fault(issue)
+    for found in (*_page_issues(query, limit), *_limit_issues(query, model)):
+        planning.fault(found)
     selection = _selection(query, model, planning, depth=0)
     test = Every((*also, *(_test(part, model, planning) for part in query.filter.parts)))
     order = _order(query.order, model, planning)
+    for found in _width_issues(query, selection, order):
+        planning.fault(found)
     planning.finish()
     mark = fingerprint(model.description, test, order)
     return ReadPlan(
@@ -226,7 +235,23 @@ def _check_size(query: Query) -> None:
     for one in conditions:
         if len(one.values) > MAX_VALUES:
             detail = f"at most {MAX_VALUES} values can be compared with one field"
-            raise _refusal([_issue(one.at, detail, "too-many-values")])
+            raise _refusal([issue(one.at, detail, "too-many-values")])
+
+
+def _width_issues(query: Query, selection: Selection, order: Sequence[Sort]) -> Iterator[Issue]:
+    """How wide the statement of the page becomes: every database has bounds of its own."""
+    if _columns_of(selection) > MAX_COLUMNS:
+        detail = f"At most {MAX_COLUMNS} columns are read for a row, those of relations to one row included"
+        yield issue(query.at("expand"), detail, "too-many-columns", "name some of them by fields")
+    if sum(len(term.links) for term in order) > MAX_ORDER_HOPS:
+        detail = f"Sort terms lead through at most {MAX_ORDER_HOPS} relations in all"
+        yield issue(query.at("order_by"), detail, "too-many-relations")
+
+
+def _columns_of(selection: Selection) -> int:
+    """Columns of one statement; relations to many have statements of their own, no wider than this one may be."""
+    inner = [_columns_of(relation.selection) for relation in selection.relations]
+    return len(selection.fields) + sum(inner)
 
 
 def _expanded(query: Query) -> Iterator[Query]:
@@ -238,7 +263,7 @@ def _expanded(query: Query) -> Iterator[Query]:
     for one in level:
         for expand in one.expand:
             detail = f"Relations can be shown {MAX_EXPAND_DEPTH} deep"
-            raise _refusal([_issue(expand.at, detail, "too-deep", "read the rows behind them on their own")])
+            raise _refusal([issue(expand.at, detail, "too-deep", "read the rows behind them on their own")])
 
 
 def _leaves(part: Filter) -> Iterator[Condition | Related]:
@@ -264,7 +289,7 @@ def _page_issues(query: Query, limit: int) -> Iterator[Issue]:
     given = [name for name in ("cursor", "page", "offset") if getattr(query, name) is not None]
     for other in given[1:]:
         detail = "Only one place to begin at can be given"
-        yield _issue(query.at(other), detail, "repeated-parameter", "leave all others out")
+        yield issue(query.at(other), detail, "repeated-parameter", "leave all others out")
     rows = max(limit, 1)
     if not 0 <= _offset(query, rows) <= MAX_OFFSET:
         name, low, high = (
@@ -281,7 +306,7 @@ def _limit_issues(query: Query, model: Readable) -> Iterator[Issue]:
 def _out_of_range(query: Query, setting: str, low: int, high: int, hint: str | None = None) -> Issue:
     at = query.at(setting)
     name = at.parameter or setting
-    return _issue(at, f"{name[:_SHOWN]} should lie between {low} and {high}", "out-of-range", hint)
+    return issue(at, f"{name[:MAX_SHOWN]} should lie between {low} and {high}", "out-of-range", hint)
 
 
 def _offset(query: Query, limit: int) -> int:
@@ -297,11 +322,13 @@ def _position(query: Query, description: Description, terms: int, mark: str) -> 
         raise invalid_cursor(query.at("cursor")) from None
     rows = cursor.skipped
     fits = (
-        len(cursor.values) == terms if description.unique else rows is not None and 0 <= rows <= _MAX_SKIPPED
+        len(cursor.values) == terms
+        if description.walkable
+        else rows is not None and 0 <= rows <= _MAX_SKIPPED
     )
     if cursor.fingerprint != mark or not fits:
         raise invalid_cursor(query.at("cursor"))
-    if description.unique:
+    if description.walkable:
         return Position(tuple(cursor.values), cursor.backward, at=query.at("cursor"))
     return Position(skipped=rows, at=query.at("cursor"))
 
@@ -310,7 +337,7 @@ def invalid_cursor(at: Place) -> Invalid:
     """The refusal of a cursor that no answer to the same query has given out."""
     detail = "The cursor is not one of this query"
     hint = "take it from `next` of an answer to the same filter and order, or leave it out to begin anew"
-    return _refusal([_issue(at, detail, "invalid-cursor", hint)])
+    return _refusal([issue(at, detail, "invalid-cursor", hint)])
 
 
 # Filters.
@@ -333,7 +360,7 @@ def _test(part: Filter, model: Readable, planning: _Planning) -> Test:
 def _condition(condition: Condition, model: Readable, planning: _Planning) -> Test:
     way = next(filter(_can_be_filtered, ways(condition.path, model, MAX_HOPS + 1)), None)
     if way is None:
-        planning.fault(_unknown_condition(condition, model))
+        planning.fault(unknown_condition(condition, model))
         return Every()
     planning.walk(way, condition.at)
     if way.rest is None:
@@ -351,10 +378,10 @@ def _presence(condition: Condition, way: Way, planning: _Planning) -> Test:
     """Whether there is a row behind a relation."""
     link, target = way.links[-1]
     if condition.operator != "isnull":
-        one = f"{condition.path[:_SHOWN]}__{target.description.key[0].name}"
+        one = f"{condition.path[:MAX_SHOWN]}__{target.description.key[0].name}"
         hint = f"compare a field of it, as in {one}, or ask with isnull whether there is a row"
         detail = f"{link.name!r} is a relation, and has no value to compare"
-        planning.fault(_issue(condition.at, detail, "operator-unfit", hint))
+        planning.fault(issue(condition.at, detail, "operator-unfit", hint))
         return Every()
     present = Exists(link, target.description, Every())
     absent = _values(condition, _TRUTH, planning) == (True,)
@@ -385,15 +412,15 @@ def _unfit(condition: Condition, compared: Field, owner: Readable) -> Issue:
     name = f"{owner.description.name}.{compared.name}"
     if not is_comparable(compared):
         detail = f"{name} holds JSON or a list, whose values cannot be compared"
-        return _issue(condition.at, detail, UnknownField.code, "ask with isnull whether there is one")
+        return issue(condition.at, detail, UnknownField.code, "ask with isnull whether there is one")
     hint = f"it can be asked by {', '.join(operators_of(compared))}"
-    return _issue(condition.at, f"{name} cannot be asked by {condition.operator!r}", "operator-unfit", hint)
+    return issue(condition.at, f"{name} cannot be asked by {condition.operator!r}", "operator-unfit", hint)
 
 
 def _custom(condition: Condition, custom: CustomFilter, planning: _Planning) -> Test:
     if condition.operator != "eq":
         detail = f"{custom.name!r} is a filter of its own, which takes one value and no operator"
-        planning.fault(_issue(condition.at, detail, "operator-unfit", f"write {custom.name}=…, once"))
+        planning.fault(issue(condition.at, detail, "operator-unfit", f"write {custom.name}=…, once"))
         return Every()
     values = _values(condition, custom.adapter, planning)
     return Custom(custom.build, values[0], custom.name) if values else Every()
@@ -402,14 +429,17 @@ def _custom(condition: Condition, custom: CustomFilter, planning: _Planning) -> 
 def _related(related: Related, model: Readable, planning: _Planning) -> Test:
     way = next((way for way in ways(related.path, model, MAX_HOPS + 1) if way.rest is None), None)
     if way is None:
-        planning.fault(_unknown_relation(related.path, related.at, model))
+        planning.fault(unknown_relation(related.path, related.at, model))
         return Every()
     planning.walk(way, related.at)
-    return _behind(way.links, _test(related.part, way.end, planning))
+    planning.inside += len(way.links)
+    part = _test(related.part, way.end, planning)
+    planning.inside -= len(way.links)
+    return _behind(way.links, part)
 
 
 def _too_far(at: Place) -> Issue:
-    return _issue(at, f"A path leads through at most {MAX_HOPS} relations", "too-many-relations")
+    return issue(at, f"A path leads through at most {MAX_HOPS} relations", "too-many-relations")
 
 
 def _behind(links: _Links, test: Test) -> Test:
@@ -424,7 +454,7 @@ def _values(condition: Condition, adapter: TypeAdapter[Any], planning: _Planning
         wanted = {"between": "two values", "in": "values", "not_in": "values"}.get(
             condition.operator, "one value"
         )
-        planning.fault(_issue(condition.at, f"{condition.operator} takes {wanted}", "wrong-number-of-values"))
+        planning.fault(issue(condition.at, f"{condition.operator} takes {wanted}", "wrong-number-of-values"))
         return ()
     typed = []
     for number, value in enumerate(condition.values):
@@ -449,7 +479,7 @@ def _unfit_value(error: ValidationError, condition: Condition, number: int) -> I
     if pointer is not None and condition.operator in {"in", "not_in", "between"}:
         pointer = f"{pointer}/{number}"
     found = first_issue(error)
-    return _issue(Place(condition.at.parameter, pointer), found.detail, found.code)
+    return issue(Place(condition.at.parameter, pointer), found.detail, found.code)
 
 
 # Order.
@@ -486,7 +516,7 @@ def _sort(order: Order, model: Readable, planning: _Planning) -> Sort | None:
 
 
 def _can_be_sorted(way: Way) -> bool:
-    return way.rest is None or way.rest in way.end.sorts or way.rest in _compared(way.end)
+    return way.rest is None or way.rest in way.end.sorts or way.rest in comparable_names(way.end)
 
 
 def _sort_key(way: Way, name: str) -> Field | Computed:
@@ -505,27 +535,27 @@ def _sort_by(by: Field | Computed, way: Way, order: Order) -> Sort:
 
 def _unsortable(order: Order, way: Way | None, model: Readable) -> Issue:
     if way is None:
-        return _unknown_sort(order, model)
+        return unknown_sort(order, model)
     link, target = way.links[-1]
     if not link.joins:
         return _not_one_row(order, link)
-    hint = f"write {order.path[:_SHOWN]}__{target.description.key[0].name}, or another field of it"
-    return _issue(order.at, f"{link.name!r} is a relation, and has no value to sort by", "not-sortable", hint)
+    hint = f"write {order.path[:MAX_SHOWN]}__{target.description.key[0].name}, or another field of it"
+    return issue(order.at, f"{link.name!r} is a relation, and has no value to sort by", "not-sortable", hint)
 
 
 def _not_one_row(order: Order, link: Link) -> Issue:
     reason = "leads to many rows" if link.many else "does not lead to one row by a key of it"
     detail = f"{link.name!r} {reason}, so that there is no one value to sort by"
     hint = "sort by a field of the model itself, or of a relation to one row"
-    return _issue(order.at, detail, "not-sortable", hint)
+    return issue(order.at, detail, "not-sortable", hint)
 
 
 # What is shown.
 
 
 def _selection(query: Query, model: Readable, planning: _Planning, depth: int) -> Selection:
-    for issue in _fixed_shape(query, model, depth):
-        planning.fault(issue)
+    for found in _fixed_shape(query, model, depth):
+        planning.fault(found)
     shown = {
         name: part
         for name, part in model.fields.items()
@@ -545,9 +575,9 @@ def _fixed_shape(query: Query, model: Readable, depth: int) -> Iterator[Issue]:
     name = model.description.name
     detail = f"A row of {name} is written by a model of its own, which decides what is in it"
     if query.fields is not None and depth == 0:
-        yield _issue(query.at("fields"), detail, "fixed-shape", "leave it out")
+        yield issue(query.at("fields"), detail, "fixed-shape", "leave it out")
     for expand in query.expand:
-        yield _issue(expand.at, detail, "fixed-shape", "leave it out")
+        yield issue(expand.at, detail, "fixed-shape", "leave it out")
 
 
 def _fields(
@@ -558,7 +588,7 @@ def _fields(
     wanted = dict.fromkeys(query.fields)
     for name in wanted:
         if name not in shown:
-            planning.fault(_unknown_shown(name, query.at("fields"), model, shown))
+            planning.fault(unknown_shown(name, query.at("fields"), model, shown))
     return tuple(part for name, part in shown.items() if name in wanted)
 
 
@@ -566,9 +596,7 @@ def _relations(query: Query, model: Readable, planning: _Planning, depth: int) -
     found: dict[str, One | Many] = {}
     for expand in query.expand:
         if expand.relation in found:
-            planning.fault(
-                _issue(expand.at, "A relation is shown once", "repeated-parameter", "name it once")
-            )
+            planning.fault(issue(expand.at, "A relation is shown once", "repeated-parameter", "name it once"))
             continue
         relation = _relation(expand, model, planning, depth)
         if relation is not None:
@@ -579,11 +607,11 @@ def _relations(query: Query, model: Readable, planning: _Planning, depth: int) -
 def _relation(expand: Expand, model: Readable, planning: _Planning, depth: int) -> One | Many | None:
     found = model.link(expand.relation)
     if found is None:
-        planning.fault(_unknown_relation(expand.relation, expand.at, model))
+        planning.fault(unknown_relation(expand.relation, expand.at, model))
         return None
     link, target = found
-    for issue in _nested_issues(expand, link, target):
-        planning.fault(issue)
+    for fault in _nested_issues(expand, link, target):
+        planning.fault(fault)
     selection = _selection(expand.query, target, planning, depth + 1)
     if link.joins:
         return One(link, selection)
@@ -591,9 +619,14 @@ def _relation(expand: Expand, model: Readable, planning: _Planning, depth: int) 
         link=link,
         selection=selection,
         test=_test(expand.query.filter, target, planning),
-        order=_order(expand.query.order, target, planning),
+        order=_order(expand.query.order or _order_of(link), target, planning),
         limit=expand.query.limit,
     )
+
+
+def _order_of(link: Link) -> tuple[Order, ...]:
+    """The order that the relationship itself states, as far as clients could ask for it."""
+    return tuple(Order(name, descending) for name, descending in link.order)
 
 
 def _nested_issues(expand: Expand, link: Link, target: Readable) -> Iterator[Issue]:
@@ -607,7 +640,7 @@ def _nested_issues(expand: Expand, link: Link, target: Readable) -> Iterator[Iss
     for place in _list_places(query, expand.at):
         detail = f"{link.name!r} leads to one row: it takes no filter, order or limit"
         hint = f"to filter by it, write {link.name}__…; dots are for what is shown"
-        yield _issue(place, detail, "single-row", hint)
+        yield issue(place, detail, "single-row", hint)
 
 
 def _list_places(query: Query, otherwise: Place) -> Iterator[Place]:
@@ -629,100 +662,4 @@ def _beyond_a_row(query: Query) -> Iterator[Place]:
 
 
 def _not_taken(at: Place, hint: str) -> Issue:
-    return _issue(at, "This route takes no such parameter", UnknownParameter.code, hint)
-
-
-# Names that are unknown. A relation without a resource, and a hidden field, are as unknown as what is not there.
-
-
-def _unknown_condition(condition: Condition, model: Readable) -> Issue:
-    path = f"{condition.path}__{condition.operator}"
-    if path in model.fields:
-        detail = f"{condition.operator!r} is an operator here"
-        return _issue(condition.at, detail, UnknownField.code, f"write {path}__eq for the field of this name")
-    operator = _misspelt_operator(condition, model)
-    if operator is not None:
-        return operator
-    # A member of a document is no parameter, however near its name is.
-    also = model.parameters if condition.at.pointer is None else ()
-    return _unknown_field(condition.path, condition.at, model, _filterable, also)
-
-
-def _misspelt_operator(condition: Condition, model: Readable) -> Issue | None:
-    """A field with something behind it that is no operator, such as `title__like`."""
-    path, _, last = condition.path.rpartition("__")
-    way = (
-        next((way for way in ways(path, model, MAX_HOPS) if way.rest in way.end.fields), None)
-        if path
-        else None
-    )
-    if way is None or way.rest is None:
-        return None
-    allowed = operators_of(way.end.fields[way.rest])
-    near = difflib.get_close_matches(last[:_SHOWN], allowed, n=1, cutoff=0.75)
-    hint = f"did you mean {path[:_SHOWN]}__{near[0]}?" if near else f"there are {', '.join(allowed)}"
-    return _issue(condition.at, f"{last[:_SHOWN]!r} is no operator", UnknownField.code, hint)
-
-
-def _unknown_sort(order: Order, model: Readable) -> Issue:
-    name, _, direction = order.path.rpartition(" ")
-    if direction.lower() in {"asc", "desc"}:
-        hint = f"write {'-' if direction.lower() == 'desc' else ''}{name[:_SHOWN]}"
-        return _issue(order.at, "A sort term is a name, with a minus for descending", UnknownField.code, hint)
-    plain = model.fields.get(order.path)
-    if plain is not None:
-        detail = f"{model.description.name}.{plain.name} holds JSON or a list, which have no order"
-        return _issue(order.at, detail, UnknownField.code, _near("", _sortable(model)))
-    return _unknown_field(order.path, order.at, model, _sortable)
-
-
-def _unknown_field(
-    path: str,
-    at: Place,
-    model: Readable,
-    names: Callable[[Readable], Sequence[str]],
-    also: Sequence[str] = (),
-) -> Issue:
-    way = max(ways(path, model, MAX_HOPS), key=lambda way: len(way.links))
-    rest = way.rest or ""
-    before = path[: len(path) - len(rest)]
-    return _issue(
-        at,
-        f"{way.end.description.name} has no field {rest[:_SHOWN]!r} to filter or sort by",
-        UnknownField.code,
-        _near(rest, names(way.end), before, () if way.links else also),
-    )
-
-
-def _unknown_relation(path: str, at: Place, model: Readable) -> Issue:
-    if path in model.fields:
-        detail = f"{model.description.name}.{path} is a field, not a relation"
-        return _issue(at, detail, UnknownField.code, f"show it by fields, compare it as in {path}__gte")
-    detail = f"{model.description.name} has no relation {path[:_SHOWN]!r}"
-    return _issue(at, detail, UnknownField.code, _near(path, model.links))
-
-
-def _unknown_shown(name: str, at: Place, model: Readable, shown: Mapping[str, Field]) -> Issue:
-    detail = f"{model.description.name} has no field {name[:_SHOWN]!r} to show"
-    hint = "it is a relation: expand it" if name in model.links else _near(name, tuple(shown))
-    return _issue(at, detail, UnknownField.code, hint)
-
-
-def _near(name: str, known: Sequence[str], before: str = "", also: Sequence[str] = ()) -> str:
-    # The name is what the client sent, and the search is slow where it is long.
-    near = difflib.get_close_matches(name[:_SHOWN], [*known, *also], n=1)
-    if near:
-        return f"did you mean {before + near[0]!r}?"
-    return f"known: {', '.join(known)}" if known else "there is none"
-
-
-def _compared(model: Readable) -> tuple[str, ...]:
-    return tuple(name for name, part in model.fields.items() if is_comparable(part))
-
-
-def _filterable(model: Readable) -> tuple[str, ...]:
-    return (*_compared(model), *model.filters, *model.links)
-
-
-def _sortable(model: Readable) -> tuple[str, ...]:
-    return (*_compared(model), *model.sorts)
+    return issue(at, "This route takes no such parameter", UnknownParameter.code, hint)

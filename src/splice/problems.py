@@ -488,11 +488,16 @@ def _response(problems: Sequence[type[Problem]]) -> dict[str, Any]:
     named = (f"{problem.title} (`{problem.code}`)" for problem in dict.fromkeys(problems))
     described = {
         "description": ", ".join(named),
-        "content": {MEDIA_TYPE: {"schema": schema()}},
+        "content": {MEDIA_TYPE: {"schema": schema(), "example": _example(problems[0])}},
     }
     if any(problem.passes_after_seconds is not None for problem in problems):
         described["headers"] = {"Retry-After": {"description": "In seconds", "schema": {"type": "integer"}}}
     return described
+
+
+def _example(problem: type[Problem]) -> dict[str, Any]:
+    said = {"type": f"/problems/{problem.code}", "title": problem.title, "status": problem.status}
+    return {**said, "detail": problem.title, "instance": "0f0e8d1c2b3a4958"}
 
 
 def schema() -> dict[str, Any]:

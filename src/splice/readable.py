@@ -20,6 +20,7 @@ from splice.values import value_type
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "MAX_HOPS",
     "MAX_LIMIT",
     "MAX_OFFSET",
     "SETTINGS",
@@ -38,6 +39,8 @@ DEFAULT_LIMIT: Final = 50
 """Rows in a page where nobody says how many."""
 MAX_LIMIT: Final = 1_000
 """Rows in the largest page that a resource allows."""
+MAX_HOPS: Final = 4
+"""Relations in one path."""
 MAX_OFFSET: Final = 100_000
 """Rows that may be skipped: the database reads and throws away every one of them."""
 SETTINGS: Final = ("limit", "offset", "cursor", "count", "order_by", "fields", "expand")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -21,8 +23,10 @@ __all__ = ["TOO_MANY_ROWS", "Entities", "Rows", "read_entities", "read_rows"]
 
 TOO_MANY_ROWS: Final = "too-many-rows"
 """The code of an issue: a relation has more rows than one answer shows."""
-_MAX_BOUND: Final = 30_000
-"""Values in one statement: SQLite and PostgreSQL take 32,766 and 32,767."""
+_MAX_BOUND: Final = 25_000
+"""Keys in one statement: SQLite and PostgreSQL take 32,766 and 32,767 values, of which filters may have 5,000."""
+_MAX_COMPOSITE: Final = 2_000
+"""Keys of several columns in one statement."""
 
 _Row: TypeAlias = Sequence[Any]
 _Key: TypeAlias = tuple[Any, ...]
@@ -64,7 +68,9 @@ def read_rows(session: Session, plan: ReadPlan, dialect: str) -> Rows:
     """
     _check(plan, dialect)
     layout = layout_of(plan.selection, plan.order, dialect)
-    found, has_more = _cut(session.execute(select_page(plan, dialect)).all(), plan)
+    with _position_trusted(plan):
+        read = session.execute(select_page(plan, dialect)).all()
+    found, has_more = _cut(read, plan)
     rows = _Assembly(session, dialect).nested(found, layout, plan.description)
     places = [layout.position(row) for row in (found[:1] + found[-1:])]
     return Rows(rows, has_more, *_ends(plan, len(found), places))
@@ -94,7 +100,9 @@ def read_entities(
     statement = select_entities(plan, dialect).options(*options)
     statement = statement.execution_options(populate_existing=True) if fresh else statement
     # Unique: a relation may be declared to be joined, and gives a row for each of its own.
-    found, has_more = _cut(session.execute(statement).unique().all(), plan)
+    with _position_trusted(plan):
+        read = session.execute(statement).unique().all()
+    found, has_more = _cut(read, plan)
     places = [tuple(row[1:]) for row in (found[:1] + found[-1:])]
     return Entities([row[0] for row in found], has_more, *_ends(plan, len(found), places))
 
@@ -107,6 +115,17 @@ def _check(plan: ReadPlan, dialect: str) -> None:
         check_position(plan.position, plan.order, dialect)
     except PositionError:
         raise invalid_cursor(plan.position.at) from None
+
+
+@contextmanager
+def _position_trusted(plan: ReadPlan) -> Iterator[None]:
+    """A sort key of the user's own may have no known type: then only the database can tell that a value is forged."""
+    try:
+        yield
+    except (sa.exc.DataError, sa.exc.ProgrammingError, sa.exc.InternalError) as error:
+        if plan.position is None or error.connection_invalidated:
+            raise
+        raise invalid_cursor(plan.position.at) from error
 
 
 def _cut(found: Sequence[_Row], plan: ReadPlan) -> tuple[list[_Row], bool]:
@@ -122,7 +141,7 @@ def _ends(
 ) -> tuple[Position | None, Position | None]:
     if not count:
         return None, None
-    if not plan.description.unique:
+    if not plan.description.walkable:
         skipped = plan.position.skipped if plan.position is not None else None
         start = plan.offset if skipped is None else skipped
         return Position(skipped=start), Position(skipped=start + count)
@@ -190,7 +209,8 @@ class _Assembly:
 
 
 def _parts(keys: Sequence[_Key], width: int) -> Iterator[Sequence[_Key]]:
-    size = _MAX_BOUND // max(width, 1)
+    # Of several columns, PostgreSQL reads a list of keys as comparisons inside of each other.
+    size = _MAX_BOUND if width == 1 else _MAX_COMPOSITE
     return (keys[start : start + size] for start in range(0, len(keys), size))
 
 

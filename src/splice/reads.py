@@ -171,7 +171,8 @@ class Position:
 class ReadPlan:
     """What a read will do; `order` always ends with the key, so that pages do not overlap.
 
-    `limit` and `offset` are in rows. `fingerprint` tells queries apart by filter and order: a cursor is of one of them.
+    `limit` and `offset` are in rows. `tagged` tells that a row is shown as it always is, so that its entity tag is of
+    what is shown. `fingerprint` tells queries apart by filter and order: a cursor is of one of them.
     """
 
     selection: Selection
@@ -182,6 +183,7 @@ class ReadPlan:
     position: Position | None = None
     count: Count | None = None
     fingerprint: str = ""
+    tagged: bool = False
 
     @property
     def description(self) -> Description:
