@@ -36,7 +36,7 @@ def list_parameters(model: Readable, names: Names = NAMES) -> list[_Parameter]:
         _filters(model),
         _list(
             names.order_by,
-            "Sort terms; `-` sorts descending. NULLs come last; ties follow the key, in the direction of the last term.",
+            "Sort terms; `-` sorts descending. NULLs come last; ties follow the key, as the last term goes.",
             order_schema(model),
         ),
         *_page(model, names),
