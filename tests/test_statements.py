@@ -22,7 +22,6 @@ from splice.statements import (
     select_children,
     select_entities,
     select_page,
-    select_row,
 )
 
 
@@ -201,9 +200,8 @@ def test_the_text_of_a_statement_does_not_depend_on_values():
     assert len(keys) == 1
 
 
-def test_one_row_is_read_by_its_key():
+def test_one_row_is_looked_for_by_its_key():
     """Nothing but the key decides."""
-    assert sql(select_row(BOOK, ["x"], "sqlite")).endswith("FROM books WHERE books.isbn = 'x'")
     assert sql(has_row(BOOK, ["x"], "sqlite")).startswith("SELECT EXISTS (SELECT * FROM books WHERE")
 
 

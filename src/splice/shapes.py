@@ -183,10 +183,6 @@ def row_of(description: Description, entity: Any) -> dict[str, Any]:
     return {part.name: getattr(entity, part.name) for part in description.readable}
 
 
-def _names(description: Description) -> tuple[str, ...]:
-    return tuple(part.name for part in description.readable)
-
-
 def sources_of(shown: type[BaseModel]) -> dict[str, Any]:
     """The attributes that a model reads, with the annotation of each field."""
     return {_source(name, info): info.annotation for name, info in shown.model_fields.items()}

@@ -30,7 +30,6 @@ __all__ = [
     "select_entity",
     "select_matching",
     "select_page",
-    "select_row",
 ]
 
 _MAX_BRANCHED_ROWS: Final = 5_000
@@ -103,12 +102,6 @@ def select_children(
     else:
         statement = _first_of_each_part(family, parent_keys, limit)
     return statement.limit(MAX_RELATED_ROWS + 1)
-
-
-def select_row(description: Description, key: Sequence[Any], dialect: str) -> sa.Select[Any]:
-    """One row, as a tuple of the readable fields."""
-    columns = [attribute(description.model, field) for field in description.readable]
-    return sa.select(*columns).where(*is_key(description, description.model, key, dialect))
 
 
 def select_entity(description: Description, key: Sequence[Any], dialect: str) -> sa.Select[Any]:
