@@ -120,11 +120,12 @@ def test_what_is_shown_is_found(served: Served, stored: Tables, corpus: Corpus):
 
 
 def test_nothing_can_be_written_unless_asked_for(served: Served):
-    """Without --write, lists and rows can be read, and that is all."""
+    """Without --write, lists and rows can be read, and that is all; the QUERY method reads, too."""
     assert {method for table in served.resources for method in served.methods(table)} == {
         "GET",
         "HEAD",
         "OPTIONS",
+        "QUERY",
     }
 
 
