@@ -27,7 +27,8 @@ _ATTEMPTS: Final = 10
 class Source:
     """Where chunks come from: the session of the request, then units of its database.
 
-    Without a database the same session goes on, if it is `lasting`: if its dependency ends after the answer.
+    Without a database the same session goes on, if it is `lasting`: if its dependency ends after the answer. So it has
+    to be where another dependency has made the session what it is.
     """
 
     session: AnySession
@@ -38,7 +39,7 @@ class Source:
         """Read by the session of the request: what fails does so before the answer begins."""
         if self.db is None and not self.lasting:
             raise NotAcceptable(
-                "This list can be sent as application/json only: its session ends before the answer",
+                "This list can be sent as application/json only, by the session of its request",
                 header="Accept",
             )
         return await run_on(self.session, chunks)

@@ -293,7 +293,8 @@ async def _download(
     service = listing.service
     chunks = listing.chunks(media_type)
     name = f"{service.description.table}.{'csv' if media_type == 'text/csv' else 'jsonl'}"
-    source = Source(session, service.db, lasting=service.lasting)
+    db = None if _is_shared(request, service) else service.db
+    source = Source(session, db, lasting=service.lasting)
     answer = await download(source, chunks, name, media_type)
     if request.method == "HEAD":
         # What would be wrong with the list is wrong with its head.
@@ -597,6 +598,20 @@ def _declared_by(dependant: Any) -> Iterator[str]:
         yield dependant.call.model.name
     for below in dependant.dependencies:
         yield from _declared_by(below)
+
+
+def _is_shared(request: Request, service: Service) -> bool:
+    """Whether another dependency of this route works on the session: it may have set a tenant that rows depend on."""
+    session, route = None if service.db is None else service.db.session.dependency, request.scope["route"]
+    contexts = iter_route_contexts(list(request.scope["app"].routes))
+    found = [context.dependant for context in contexts if context.original_route is route]
+    return sum(call is session for dependant in found for call in _calls_of(dependant)) > len(found)
+
+
+def _calls_of(dependant: Any) -> Iterator[Any]:
+    for below in dependant.dependencies:
+        yield below.call
+        yield from _calls_of(below)
 
 
 def _aliases(parameter: Any) -> Iterator[str]:

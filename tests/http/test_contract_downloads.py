@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from splice import Database, Resource, install
+from splice.database import run_on
 
 CSV, JSONL = {"Accept": "text/csv"}, {"Accept": "application/jsonl"}
 
@@ -54,8 +55,12 @@ def build(db: Database) -> FastAPI:
         async with db.begin() as session:
             yield session
 
+    async def tenant(session: Any = db.session) -> None:
+        await run_on(session, lambda inner: inner.info.update(tenant=1))
+
     app = FastAPI()
     install(app, db)
+    app.include_router(Resource(Book, db, prefix="/scoped", dependencies=[Depends(tenant)]))
     app.include_router(Resource(Author, db))
     app.include_router(Resource(Book, db))
     app.include_router(Resource(Book, db, prefix="/short", read=Short))
@@ -184,6 +189,7 @@ def test_connections_come_back(service, many):
         ("/books?limit=0", "text/csv", 422, ("parameter", "limit")),
         ("/short", "text/csv", 406, ("header", "Accept")),
         ("/ending", "text/csv", 406, ("header", "Accept")),
+        ("/scoped", "text/csv", 406, ("header", "Accept")),
     ],
 )
 def test_what_cannot_be_sent_is_a_problem_document(shelf, path, accept, status, where):
