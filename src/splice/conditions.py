@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
+from sqlalchemy.orm import join as orm_join
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -132,8 +133,17 @@ def _combined(
 def _exists(test: Exists, entity: Entity, dialect: str) -> _Condition:
     other = aliased(test.target.model, flat=True)
     relation = getattr(entity, test.link.name).of_type(other)
+    if sa.inspect(test.target.model).single and relation.property.secondary is None:
+        return _exists_in_shared_table(test, entity, other, dialect)
     reached: Callable[..., _Condition] = relation.any if test.link.many else relation.has
     return reached(*_joined(where(test.part, test.target, other, dialect)))
+
+
+def _exists_in_shared_table(test: Exists, entity: Entity, other: Entity, dialect: str) -> _Condition:
+    """That of a subclass in its parent's table, which `has` and `any` would tell by the table instead of the alias."""
+    behind: Any = orm_join(entity, other, getattr(entity, test.link.name).of_type(other)).onclause
+    rows = sa.select(sa.literal(1)).select_from(other)
+    return sa.exists(rows.where(behind, *where(test.part, test.target, other, dialect)))
 
 
 def _joined(clauses: list[_Condition]) -> list[_Condition]:

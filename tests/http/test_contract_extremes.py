@@ -82,6 +82,22 @@ class Grid(Base):
     cells: Mapped[list[Cell]] = relationship()
 
 
+class Person(Base):
+    """One table for two classes."""
+
+    __tablename__ = "people"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(10))
+    name: Mapped[str] = mapped_column(sa.String(20))
+    boss_id: Mapped[int | None] = mapped_column(sa.ForeignKey("people.id"))
+    temps: Mapped[list[Temp]] = relationship(viewonly=True)
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}
+
+
+class Temp(Person):
+    __mapper_args__ = {"polymorphic_identity": "temp"}
+
+
 Wide = type(
     "Wide",
     (Base,),
@@ -116,8 +132,9 @@ def build(db: Database) -> FastAPI:
         return sa.func.length(Paper.body)
 
     app.include_router(papers)
-    for model in (Token, Hidden, Note, Grid, Cell, Dot, Wide):
+    for model in (Token, Hidden, Note, Grid, Cell, Dot, Wide, Person):
         app.include_router(Resource(model, db, only={"list", "read"}))
+    app.include_router(Resource(Temp, db, prefix="/temps", only={"list", "read"}))
     numbered = Paging(page="page", limit="per_page", cursor=None, offset=None)
     app.include_router(Resource(Note, db, prefix="/numbered", paging=numbered))
     return app
@@ -294,3 +311,21 @@ def test_a_download_begins_at_the_page_that_is_named(service):
     assert (
         [json.loads(line)["id"] for line in lines.splitlines()] == [row["id"] for row in listed] == [4, 5, 6]
     )
+
+
+def test_a_relation_to_a_class_that_shares_its_table(service):
+    """Only rows of that class are behind it."""
+    service.store(
+        Person(id=1, name="Ada"),
+        Person(id=2, name="Bob", boss_id=1),
+        Temp(id=3, name="Eve", boss_id=2),
+    )
+
+    def found(query: str) -> list[int]:
+        return [row["id"] for row in service.client.get(f"/people?fields=id&{query}").json()["items"]]
+
+    assert found("temps__isnull=true") == [1, 3]
+    assert found("temps__name=Eve") == [2]
+    assert found("temps__name=Bob") == []
+    assert service.client.get("/people/2?fields=temps.id").json() == {"temps": [{"id": 3}]}
+    assert [row["id"] for row in service.client.get("/people/2/temps").json()["items"]] == [3]
