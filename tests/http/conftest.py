@@ -93,6 +93,8 @@ def serving(module: Any, driver: Driver, place: Place) -> Iterator[Service]:
             yield Service(app, db, client, driver, witness, module.Base.metadata)
         finally:
             witness.engine.dispose()
+            if isinstance(db.engine, sa.Engine):
+                db.engine.dispose()  # An engine that was given is not closed with its Database.
 
 
 def _bind(driver: Driver, place: Place) -> Any:

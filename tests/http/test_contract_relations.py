@@ -210,11 +210,11 @@ def test_orphans_come_last_and_can_be_walked_over(service):
     service.store(Team(id=1, name="Reds"), Player(id=1, name="Ada", team_id=1))
     with service.witness.begin() as session:
         session.execute(sa.text("PRAGMA defer_foreign_keys = ON"))
-    connection = sa.create_engine(sa.make_url(service.witness.url).set(drivername="sqlite")).connect()
-    with connection, connection.begin():
-        connection.execute(
-            sa.text("INSERT INTO players (id, name, team_id) VALUES (2, 'Bob', 9), (3, 'Eve', 8)")
-        )
+    engine = sa.create_engine(sa.make_url(service.witness.url).set(drivername="sqlite"))
+    with engine.begin() as connection:
+        orphans = "INSERT INTO players (id, name, team_id) VALUES (2, 'Bob', 9), (3, 'Eve', 8)"
+        connection.execute(sa.text(orphans))
+    engine.dispose()
 
     seen, address = [], "/players?order_by=team__name&limit=1"
     while address:
