@@ -15,8 +15,10 @@ def before_load_schema(_context: Any, raw_schema: dict[str, Any]) -> None:
     for name, schema in raw_schema["components"]["schemas"].items():
         if name.endswith("Query"):
             schema["properties"].pop("cursor")
-        elif name.endswith("Rows"):
-            schema["properties"]["filter"] = _EMPTY
+        elif name.endswith(("Rows", "Row")):
+            # Relations may be shown four deep, which no schema of one relation can say of those inside of it.
+            inner = {"filter", "expand"} & set(schema["properties"])
+            schema["properties"] |= dict.fromkeys(inner, _EMPTY)
         elif name.endswith("Filter"):
             _flatten(schema["properties"])
 
