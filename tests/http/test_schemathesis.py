@@ -25,7 +25,7 @@ PHASES = ("Examples", "Coverage", "Fuzzing", "Stateful")
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("driver_name", ["asyncpg"])
+@pytest.mark.parametrize("driver_name", ["aiosqlite", "asyncpg"])
 def test_a_short_run_finds_nothing(
     driver_name: str, new_database: Callable[[str], str], unused_port: int, tmp_path: Path
 ):
@@ -44,7 +44,7 @@ def test_a_long_run_finds_nothing(
 ):
     """Thousands of requests, others every time; the output names the seed."""
     with serving(new_database(driver_name), unused_port, tmp_path) as address:
-        finished = run(address, tmp_path, "--max-examples=100")
+        finished = run(address, tmp_path, "--max-examples=300")
 
     assert_clean(finished)
 
