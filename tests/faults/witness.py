@@ -1,0 +1,112 @@
+"""A way of one's own to the database of a service: what is stored, and who is connected."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool
+
+from tests.databases.drivers import DRIVERS, Driver
+
+__all__ = ["Witness"]
+
+_DRIVERS = {"sqlite": "sqlite3", "postgresql": "psycopg-sync", "mariadb": "pymysql"}
+
+_SESSIONS = {
+    "postgresql": "SELECT pid, state LIKE 'idle in transaction%' FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+    "mariadb": "SELECT p.id, p.command = 'Sleep' AND t.trx_id IS NOT NULL FROM information_schema.processlist p "
+    "LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id "
+    "WHERE p.db = DATABASE() AND p.id <> CONNECTION_ID()",
+}
+_KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL {}"}
+_LOCK = {
+    "sqlite": "BEGIN EXCLUSIVE",
+    "postgresql": "LOCK TABLE {} IN ACCESS EXCLUSIVE MODE",
+    "mariadb": "LOCK TABLES {} WRITE",
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody else who is connected to the database."""
+
+    number: int
+    is_idle_in_transaction: bool
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Looks at a database without the service; keeps no connection."""
+
+    engine: Engine
+
+    @classmethod
+    def of(cls, driver: Driver, url: str) -> Witness:
+        """By the sync driver of the same database."""
+        address = sa.make_url(url).set(drivername=DRIVERS[_DRIVERS[driver.dialect]].drivername)
+        return cls(sa.create_engine(address, poolclass=NullPool))
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
+
+    def rows(self, statement: Any) -> list[tuple[Any, ...]]:
+        """What is committed."""
+        with self._connected() as connection:
+            return [tuple(row) for row in connection.execute(_statement(statement))]
+
+    def values(self, statement: Any) -> list[Any]:
+        """The first column of what is committed."""
+        return [row[0] for row in self.rows(statement)]
+
+    def names(self) -> list[str]:
+        """The names of the entries, for the ledger."""
+        return self.values("SELECT name FROM entries")
+
+    def run(self, *statements: Any) -> None:
+        """Run statements, each committed by itself."""
+        with self._connected() as connection:
+            for statement in statements:
+                connection.execute(_statement(statement))
+
+    def sessions(self) -> list[Session]:
+        """Who else is connected; there are none to see on SQLite."""
+        query = _SESSIONS.get(self.dialect)
+        found = self.rows(query) if query else []
+        return [Session(number, bool(is_idle)) for number, is_idle in found]
+
+    def kill_sessions(self) -> int:
+        """End everybody else's session, and say how many there were."""
+        numbers = [session.number for session in self.sessions()]
+        with self._connected() as connection:
+            for number in numbers:
+                # One that has ended by itself meanwhile is no longer there to be killed.
+                with contextlib.suppress(sa.exc.OperationalError):
+                    connection.exec_driver_sql(_KILL[self.dialect].format(number))
+        return len(numbers)
+
+    @contextlib.contextmanager
+    def locking(self, table: str) -> Iterator[None]:
+        """Keep everybody else from writing to a table; on SQLite, to any."""
+        with self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql(_LOCK[self.dialect].format(table))
+            yield
+            ending = "UNLOCK TABLES" if self.dialect == "mariadb" else "ROLLBACK"
+            connection.exec_driver_sql(ending)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
+
+def _statement(statement: Any) -> Any:
+    return sa.text(statement) if isinstance(statement, str) else statement
