@@ -14,31 +14,20 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.databases.administration import administration
-from tests.databases.drivers import DRIVERS, Driver, Place
+from tests.databases.drivers import DRIVERS, Place
 from tests.databases.plugin import reason_to_skip
 from tests.databases.servers import OwnServer, own_server, reserved_port
+from tests.faults.ground import DATABASES, SERVERS, Ground
 from tests.faults.ledger import Comparison, Ledger
 from tests.faults.service import Service
 from tests.faults.witness import Witness
 
-DATABASES = ("aiosqlite", "asyncpg", "psycopg-async", "asyncmy")
-SERVERS = ("asyncpg", "psycopg-async", "asyncmy")
 NUMBERS = itertools.count()
-
-
-@dataclass(frozen=True)
-class Ground:
-    """The database of a case, and the server that it is on, where that is one's own."""
-
-    driver: Driver
-    url: str = field(repr=False)
-    server: OwnServer | None = None
 
 
 @pytest.fixture(params=DATABASES)
