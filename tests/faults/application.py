@@ -1,11 +1,13 @@
 """The service that is hurt: `uvicorn tests.faults.application:app`, on the database of `DATABASE_URL`.
 
-`POOL_SIZE`, `CHECKOUT_TIMEOUT_SECONDS` and `STATEMENT_TIMEOUT_SECONDS` change the settings of its database.
+`POOL_SIZE`, `CHECKOUT_TIMEOUT_SECONDS`, `STATEMENT_TIMEOUT_SECONDS`, `START_TIMEOUT_SECONDS`, `PGBOUNCER` and
+`ISOLATION_LEVEL` change the settings of its database.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import anyio
@@ -80,12 +82,22 @@ class Held(BaseModel):
     seconds: float
 
 
+KNOWN: dict[str, Callable[[str], Any]] = {
+    "pool_size": int,
+    "checkout_timeout_seconds": float,
+    "statement_timeout_seconds": float,
+    "start_timeout_seconds": float,
+    "pgbouncer": bool,
+}
+
+
 def settings() -> dict[str, Any]:
     """The arguments of `Database` that the environment names."""
-    known = {"pool_size": int, "checkout_timeout_seconds": float, "statement_timeout_seconds": float}
-    return {
-        name: read(os.environ[name.upper()]) for name, read in known.items() if name.upper() in os.environ
+    options = {"isolation_level": os.environ.get("ISOLATION_LEVEL")}
+    named = {
+        name: read(os.environ[name.upper()]) for name, read in KNOWN.items() if name.upper() in os.environ
     }
+    return named | ({"engine_options": options} if options["isolation_level"] else {})
 
 
 db = Database(os.environ["DATABASE_URL"], create=Base.metadata, **settings())
