@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,14 @@ class Witness:
         query = _SESSIONS.get(self.dialect)
         found = self.rows(query) if query else []
         return [Session(number, bool(is_idle)) for number, is_idle in found]
+
+    def rolled_back(self) -> int:
+        """How many transactions the database has rolled back; only PostgreSQL counts them for each database."""
+        if self.dialect != "postgresql":
+            return 0
+        # Each session reports when it is idle, at most once a second.
+        time.sleep(1)
+        return self.values("SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()")[0]
 
     def kill_sessions(self) -> int:
         """End everybody else's session, and say how many there were."""
