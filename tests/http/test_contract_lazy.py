@@ -20,7 +20,7 @@ from sqlalchemy.orm import (
 )
 
 from splice import Database, Resource, install, private
-from splice.database import run_on
+from splice.bridge import run_on
 from splice.loads import NotLoaded
 from tests.databases.drivers import REPRESENTATIVES
 from tests.http.conftest import Service
