@@ -24,7 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.pool import StaticPool
 
-from splice.database import Database, call_hook, is_async_callable, plain_hook, run_on
+from splice.bridge import call_hook, is_async_callable, plain_hook, run_on
+from splice.database import Database
 from splice.description import describe
 from splice.errors import (
     CommitUnknown,

@@ -232,6 +232,23 @@ def test_the_filter_of_a_body_holds_itself(document):
     assert "name__icontains" in component(document, properties["author"])["properties"]
 
 
+def test_relations_are_offered_as_deep_as_they_are_shown(client, document):
+    """What the document allows is taken at every depth, and what it does not offer is refused."""
+    expand = component(document, body_of_query(document)["schema"])["properties"]["expand"]
+    asked: dict[str, Any] = {}
+    inner = asked
+    for _ in range(4):
+        offered = component(document, expand["anyOf"][1])["properties"]
+        name = "author" if "author" in offered else "books"
+        inner = inner.setdefault("expand", {}).setdefault(name, {})
+        expand = component(document, offered[name])["properties"].get("expand")
+
+    assert expand is None
+    assert client.post("/books/query", json=asked).status_code == 200
+    inner["expand"] = {"books": {}}
+    assert client.post("/books/query", json=asked).json()["errors"][0]["code"] == "too-deep"
+
+
 def test_rows_may_be_shown_in_part(document):
     """What `fields` leaves out is not required; what `expand` adds is there, and typed."""
     page = component(

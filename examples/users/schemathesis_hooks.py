@@ -15,11 +15,6 @@ def before_load_schema(_context: Any, raw_schema: dict[str, Any]) -> None:
     for name, schema in raw_schema["components"]["schemas"].items():
         if name.endswith("Query"):
             schema["properties"].pop("cursor")
-        elif name.endswith(("Rows", "Row")):
-            # Relations are shown four deep at most. The document does not say so yet: `splice.components` has to state
-            # the depth, one component a level, and then these are to be tried like any other.
-            inner = {"filter", "expand"} & set(schema["properties"])
-            schema["properties"] |= dict.fromkeys(inner, _EMPTY)
         elif name.endswith("Filter"):
             _flatten(schema["properties"])
 

@@ -25,6 +25,7 @@ from splice.engines import (
     says_async,
 )
 from splice.errors import SetupError
+from splice.limits import with_deadline
 
 __all__ = ["AnyConnection", "AnySession", "Bind", "Opened", "Source", "elsewhere", "source_of"]
 
@@ -52,6 +53,11 @@ class Source:
     maker: _Maker | None = None
 
     @property
+    def has_server(self) -> bool:
+        """Whether it can be away."""
+        return not self.is_local and self.dialect != "sqlite"
+
+    @property
     def has_sockets(self) -> bool:
         """Whether connections belong to an event loop; SQLite's, and so a database in memory, outlive it."""
         return self.owned and self.is_async and self.dialect != "sqlite"
@@ -62,10 +68,18 @@ class Opened:
     """An engine of this process, and how sessions on it are made."""
 
     engine: Engine | AsyncEngine
-    reading: Callable[[], AnySession]
-    writing: Callable[[], AnySession]
+    reading: _Maker
+    writing: _Maker
     prepared: bool = False
     loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+
+    def session(self, *, writes: bool, until: float | None = None) -> AnySession:
+        """A session whose transactions end by a time of `time.monotonic`, where the engine was made here."""
+        make: _Maker = self.writing if writes else self.reading
+        bind = make.kw.get("bind")
+        if until is not None and isinstance(bind, Engine | AsyncEngine):
+            return cast("AnySession", make(bind=with_deadline(bind, until)))
+        return cast("AnySession", make())
 
     @property
     def is_stranded(self) -> bool:
@@ -145,7 +159,7 @@ def _source_of_maker(maker: _Maker) -> Source:
     raise SetupError("the sessionmaker has no engine; make it as sessionmaker(engine)")
 
 
-def _source_of_engine(engine: Engine | AsyncEngine, sessions: Callable[[], AnySession]) -> Source:
+def _source_of_engine(engine: Engine | AsyncEngine, sessions: _Maker) -> Source:
     return Source(
         url=engine.url,
         dialect=_dialect_name(engine.dialect.name),

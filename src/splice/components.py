@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from splice.examples import inlined
 from splice.grammar import Names
+from splice.plan import MAX_EXPAND_DEPTH, MAX_EXPANDED
 from splice.readable import MAX_OFFSET, Readable
 from splice.schemas import doc_of
 from splice.terms import COUNTS
@@ -193,7 +194,7 @@ def _query(model: Readable, names: Names, refer: Refer) -> Schema:
     return _object(
         {
             "filter": refer(_filter(model)),
-            names.order_by: order_schema(model),
+            names.order_by: refer(_order(model)),
             names.limit: rows_of(model),
             **{name: schema for name, schema in _places(names) if name is not None},
             **shape,
@@ -209,53 +210,70 @@ def _places(names: Names) -> Iterator[tuple[str | None, Schema]]:
     yield names.count, {"type": "string", "enum": list(COUNTS)}
 
 
-def _shape(model: Readable, names: Names, refer: Refer) -> dict[str, Schema]:
-    """What is shown of each row."""
-    fields = {names.fields: names_schema(field.name for field in shown_fields(model))}
-    ways = expandable(model)
+def _shape(model: Readable, names: Names, refer: Refer, depth: int = 0) -> dict[str, Schema]:
+    """What is shown of each row; behind the last relation that is taken, none is offered."""
+    fields = {names.fields: refer(_fields(model))}
+    ways = expandable(model, MAX_EXPAND_DEPTH - depth)
     if not ways:
         return fields
-    either = {"anyOf": [names_schema(ways), refer(_expand(model, names))]}
+    either = {"anyOf": [names_schema(ways), refer(_expand(model, names, depth + 1))]}
     return {**fields, names.expand: either}
 
 
-def _expand(model: Readable, names: Names) -> Component:
-    return Component(f"{model.description.name}Expand", model, partial(_expanded, model, names))
+def _fields(model: Readable) -> Component:
+    def make(_: Refer) -> Schema:
+        return names_schema(field.name for field in shown_fields(model))
+
+    return Component(f"{model.description.name}Fields", model, make)
 
 
-def _expanded(model: Readable, names: Names, refer: Refer) -> Schema:
+def _order(model: Readable) -> Component:
+    return Component(f"{model.description.name}Order", model, lambda _: order_schema(model))
+
+
+def _expand(model: Readable, names: Names, depth: int) -> Component:
+    return _at(depth, "Expand", model, partial(_expanded, model, names, depth))
+
+
+def _expanded(model: Readable, names: Names, depth: int, refer: Refer) -> Schema:
     return _object(
-        {name: _selection(model, name, names, refer) for name in model.links},
-        description="Relations to show, each with what is shown of it.",
+        {name: _selection(model, name, names, refer, depth) for name in model.links},
+        description=f"Relations to show, each with what is shown of it; {MAX_EXPANDED} in all at most.",
     )
 
 
-def _selection(model: Readable, name: str, names: Names, refer: Refer) -> Schema:
+def _selection(model: Readable, name: str, names: Names, refer: Refer, depth: int) -> Schema:
     link, target = _link(model, name)
-    return refer(_many(target, names) if link.many else _one(target, names))
+    return refer((_many if link.many else _one)(target, names, depth))
 
 
-def _many(model: Readable, names: Names) -> Component:
-    return Component(f"{model.description.name}Rows", model, partial(_rows, model, names))
+def _many(model: Readable, names: Names, depth: int) -> Component:
+    return _at(depth, "Rows", model, partial(_rows, model, names, depth))
 
 
-def _rows(model: Readable, names: Names, refer: Refer) -> Schema:
+def _rows(model: Readable, names: Names, depth: int, refer: Refer) -> Schema:
     return _object(
         {
             "filter": refer(_filter(model)),
-            names.order_by: order_schema(model),
+            names.order_by: refer(_order(model)),
             names.limit: {"type": "integer", "minimum": 1, "maximum": model.max_limit},
-            **_shape(model, names, refer),
+            **_shape(model, names, refer, depth),
         },
         description="Which of the related rows, for each row of the page, and what of them.",
     )
 
 
-def _one(model: Readable, names: Names) -> Component:
+def _one(model: Readable, names: Names, depth: int) -> Component:
     def make(refer: Refer) -> Schema:
-        return _object(_shape(model, names, refer), description="What is shown of the related row.")
+        return _object(_shape(model, names, refer, depth), description="What is shown of the related row.")
 
-    return Component(f"{model.description.name}Row", model, make)
+    return _at(depth, "Row", model, make)
+
+
+def _at(depth: int, kind: str, model: Readable, make: Callable[[Refer], Schema]) -> Component:
+    """A component a level: a schema that held itself could not say how deep relations are shown."""
+    level = "" if depth == 1 else str(depth)
+    return Component(f"{model.description.name}{kind}{level}", model, make)
 
 
 def _filter(model: Readable) -> Component:

@@ -1,20 +1,13 @@
-"""Engines, units of work and the bridge: the only module that knows sync from async.
-
-Everything that touches the database is a function of a sync `Session`; `run_on` runs it for either kind of driver.
-"""
+"""A database and its units of work: one engine a process, a gate before it, a transaction that ends in any case."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import inspect
-import logging
 import os
-import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,34 +23,32 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
-    async_session,
     async_sessionmaker,
 )
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool, StaticPool
-from sqlalchemy.util import await_only
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
 from splice.binds import AnyConnection, AnySession, Bind, Opened, Source, elsewhere, source_of
+from splice.bridge import HAS_PLACE, drop_connection, release, run_on
 from splice.creation import create_tables
 from splice.description import Description
-from splice.drivers import classify
 from splice.engines import DialectName, EngineSettings, shown
-from splice.errors import CommitUnknown, DatabaseUnavailable, Problem, SetupError, TooBusy
-from splice.faults import Moment, repeatable, translate
+from splice.errors import CommitUnknown, SetupError, TooBusy
+from splice.faults import Moment, translate
 from splice.hooks import has_committed, keep_committed, run_committed
 from splice.migrations import Mode, bring_up_to_date
+from splice.preferences import wait_seconds
+from splice.probes import ping, wait_for
+from splice.repeats import repeated
 from splice.signatures import read_once
 
 __all__ = [
     "READS",
+    "UNTIL",
     "Database",
     "Unit",
-    "call_hook",
-    "is_async_callable",
-    "plain_hook",
-    "run_on",
 ]
 
 _T = TypeVar("_T")
@@ -66,67 +57,10 @@ _S = TypeVar("_S", bound="AsyncSession | Session", default=Any)
 READS: Final = "splice_reads"
 """Set in the scope of a request that only reads although its method could write."""
 
+UNTIL: Final = "splice_until"
+"""In the `info` of a session: when its request is too late, by `time.monotonic`, or None."""
+
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
-_PING_SECONDS: Final = 2.0
-_DROP_SECONDS: Final = 2.0
-_ATTEMPTS: Final = 3
-_RETRY_SECONDS: Final = 5.0
-
-_HAS_PLACE: Final = "splice_has_place"
-"""Set in the `info` of a session that was let through the gate."""
-
-_LOGGER: Final = logging.getLogger("splice")
-
-
-async def run_on(session: AnySession, work: Callable[[Session], _T]) -> _T:
-    """Run a function of a sync `Session` on whichever session there is.
-
-    An `AsyncSession` runs it through SQLAlchemy's greenlet bridge, a `Session` in one worker thread.
-    """
-    if isinstance(session, AsyncSession):
-        return await session.run_sync(work)
-    limiter = _thread_limiter(session)
-    thread = asyncio.ensure_future(anyio.to_thread.run_sync(work, session, limiter=limiter))
-    try:
-        return await asyncio.shield(thread)
-    except asyncio.CancelledError:
-        # A thread cannot be stopped, and nobody else may touch its session, not even to close it.
-        await _finished(thread)
-        raise
-
-
-async def _finished(thread: asyncio.Future[Any]) -> None:
-    """Wait for a thread whatever cancels the waiting: anyio by its scopes, or asyncio by itself."""
-    with anyio.CancelScope(shield=True):
-        while not thread.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([thread])
-    if not thread.cancelled():
-        thread.exception()  # Seen: it goes the way of the cancellation.
-
-
-def call_hook(session: Session, hook: Callable[..., Any], *args: Any) -> Any:
-    """Call a user's hook, of either kind, from inside a function that `run_on` runs."""
-    return plain_hook(hook)(session, *args)
-
-
-def plain_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a user's hook a plain function, to be called inside a function that `run_on` runs.
-
-    A `def` hook stays as it is. An `async def` hook is awaited through SQLAlchemy's bridge, and gets the `AsyncSession`
-    wherever a `Session` is passed.
-
-    Raises:
-        SetupError: When called: the hook is async, but the session comes from a sync driver.
-    """
-    return functools.partial(_call_async, hook) if is_async_callable(hook) else hook
-
-
-def is_async_callable(function: Callable[..., Any]) -> bool:
-    """Whether a call has to be awaited: of an `async def`, a partial of one, or an object with `async def __call__`."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 class Database(Generic[_S]):
@@ -141,9 +75,12 @@ class Database(Generic[_S]):
         create: Tables to create at the first start; for first steps, migrations do the rest.
         migrations: What the first start does about migrations: `check` refuses to serve a database that is behind (or
             ahead of) them, `upgrade` runs what is missing, one process at a time, `ignore` does not look.
+        pgbouncer: Whether a PgBouncer stands in between that gives each transaction another back end; of an engine made
+            here.
         pool_size: Connections, and so units of work at once; of an engine made here.
         checkout_timeout_seconds: How long a unit waits for a connection before it fails with `TooBusy`.
         statement_timeout_seconds: How long one statement may take on a server; of an engine made here.
+        start_timeout_seconds: How long the start waits for a server that does not answer yet.
         engine_options: Passed to `create_engine`, where they win over what splice sets; of an engine made here.
 
     Raises:
@@ -167,9 +104,11 @@ class Database(Generic[_S]):
         *,
         create: sa.MetaData | None = None,
         migrations: Mode = "ignore",
+        pgbouncer: bool = False,
         pool_size: int = 10,
         checkout_timeout_seconds: float = 3,
         statement_timeout_seconds: float = 30,
+        start_timeout_seconds: float = 30,
         engine_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None: ...
 
@@ -180,9 +119,11 @@ class Database(Generic[_S]):
         *,
         create: sa.MetaData | None = None,
         migrations: Mode = "ignore",
+        pgbouncer: bool = False,
         pool_size: int = 10,
         checkout_timeout_seconds: float = 3,
         statement_timeout_seconds: float = 30,
+        start_timeout_seconds: float = 30,
         engine_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None: ...
 
@@ -192,15 +133,19 @@ class Database(Generic[_S]):
         *,
         create: sa.MetaData | None = None,
         migrations: Mode = "ignore",
+        pgbouncer: bool = False,
         pool_size: int = 10,
         checkout_timeout_seconds: float = 3,
         statement_timeout_seconds: float = 30,
+        start_timeout_seconds: float = 30,
         engine_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         settings = EngineSettings(
             pool_size=pool_size,
             checkout_timeout_seconds=checkout_timeout_seconds,
             statement_timeout_seconds=statement_timeout_seconds,
+            start_timeout_seconds=start_timeout_seconds,
+            pgbouncer=pgbouncer,
             options=engine_options,
         )
         self._core = _Core(source_of(bind, settings), settings, _Tables(create, migrations))
@@ -282,10 +227,18 @@ class Database(Generic[_S]):
         joined = self._core.joinable()
         if joined is not None:
             return await run_on(joined, named)
-        return await _repeated(lambda: self._run_once(named, writes=writes))
+        return await repeated(lambda: self._run_once(named, writes=writes))
 
     async def start(self) -> None:
-        """Make the engine, and the tables of `create=` or `migrations=`; several processes may do so at once."""
+        """Wait for the database, make the engine, and the tables of `create=` or `migrations=`.
+
+        Several processes may do so at once.
+
+        Raises:
+            SetupError: The database does not answer within `start_timeout_seconds`, or does not let the service in.
+        """
+        if self._core.source.has_server:
+            await wait_for(lambda: self._core.open().reading(), self.url, self.settings.start_timeout_seconds)
         await self._core.prepare()
 
     async def close(self) -> None:
@@ -307,17 +260,13 @@ class Database(Generic[_S]):
         Raises:
             DatabaseUnavailable: It does not.
         """
-        if self._core.source.is_local:
-            return  # It cannot be away, and its one connection may be in use.
-        try:
-            with anyio.fail_after(_PING_SECONDS):
-                await _probe(self._core.open().reading())
-        except Exception as error:
-            raise DatabaseUnavailable(retry_after_seconds=2) from error
+        if not self._core.source.is_local:  # It cannot be away, and its one connection may be in use.
+            await ping(lambda: self._core.open().reading())
 
     @read_once
     async def _request_session(self, connection: HTTPConnection) -> AsyncIterator[Any]:
-        async with self.begin(writes=_says_that_it_writes(connection)) as session:
+        writes, until = _says_that_it_writes(connection), _until(connection)
+        async with Unit[_S](self._core, writes=writes, until=until) as session:
             yield session
 
     async def _run_once(self, work: Callable[[Session], _T], *, writes: bool) -> _T:
@@ -328,9 +277,12 @@ class Database(Generic[_S]):
 class Unit(Generic[_S]):
     """One unit of work: a place at the gate, a session, a transaction. Entered once, by `async with` or `with`."""
 
-    def __init__(self, core: _Core, *, writes: bool, prepare: bool = True) -> None:
+    def __init__(
+        self, core: _Core, *, writes: bool, until: float | None = None, prepare: bool = True
+    ) -> None:
         self._core = core
         self._writes = writes
+        self._until = until
         self._prepare = prepare
         self._gate: anyio.Semaphore | None = None
         self._session: AnySession | None = None
@@ -339,8 +291,8 @@ class Unit(Generic[_S]):
     async def __aenter__(self) -> _S:
         if self._prepare:
             await self._core.prepare()
-        session = self._core.make_session(writes=self._writes)
-        self._gate = await self._core.pass_gate()
+        session = self._core.make_session(writes=self._writes, until=self._until)
+        self._gate = await self._core.pass_gate(self._until)
         return cast("_S", self._enter(session))
 
     async def __aexit__(
@@ -361,7 +313,8 @@ class Unit(Generic[_S]):
             raise SetupError("the driver is async: write `async with db.begin()`")
         if self._prepare:
             self._core.prepare_blocking()
-        return cast("Session", self._enter(self._core.make_session(writes=self._writes)))
+        session = self._core.make_session(writes=self._writes, until=self._until)
+        return cast("Session", self._enter(session))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -450,18 +403,18 @@ class _Core:
             yield prepare
             opened.prepared = True
 
-    def make_session(self, *, writes: bool) -> AnySession:
-        opened = self.open()
-        session = (opened.writing if writes else opened.reading)()
-        session.info[_HAS_PLACE] = True
+    def make_session(self, *, writes: bool, until: float | None) -> AnySession:
+        session = self.open().session(writes=writes, until=until)
+        session.info[HAS_PLACE] = True
+        session.info[UNTIL] = until
         keep_committed(_sync_twin(session))
         return session
 
-    async def pass_gate(self) -> anyio.Semaphore | None:
+    async def pass_gate(self, until: float | None) -> anyio.Semaphore | None:
         if self.source.is_single and self.joinable() is not None:
             return None  # A unit inside of a unit is a savepoint there, and would wait for itself.
         gate = self._gate()
-        with anyio.move_on_after(self.settings.checkout_timeout_seconds):
+        with anyio.move_on_after(_seconds_to(until, self.settings.checkout_timeout_seconds)):
             await gate.acquire()
             return gate
         raise TooBusy("No connection to the database came free in time", retry_after_seconds=1)
@@ -478,7 +431,7 @@ class _Core:
         with anyio.move_on_after(self.settings.statement_timeout_seconds, shield=True) as scope:
             await run_on(session, functools.partial(self.end, error=error))
         if scope.cancelled_caught:
-            await _drop_connection(session)
+            await drop_connection(session)
             if error is None:
                 raise CommitUnknown
 
@@ -492,7 +445,7 @@ class _Core:
                 with self._named("write"):
                     raise error
         finally:
-            _release(session)
+            release(session)
 
     def run_named(self, work: Callable[[Session], _T], session: Session) -> _T:
         """Run a function of the user's; driver errors come out translated."""
@@ -597,15 +550,20 @@ def _says_that_it_writes(connection: HTTPConnection) -> bool:
     return scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not scope.get(READS, False)
 
 
-def _thread_limiter(session: Session) -> anyio.CapacityLimiter | None:
-    # A session that has its place, or a connection already, must not queue behind threads that wait for one.
-    return anyio.CapacityLimiter(1) if session.info.get(_HAS_PLACE) or session.in_transaction() else None
+def _until(connection: HTTPConnection) -> float | None:
+    """When the client will have given up, by `time.monotonic`."""
+    seconds = wait_seconds(connection.headers)
+    return None if seconds is None else time.monotonic() + seconds
+
+
+def _seconds_to(until: float | None, most: float) -> float:
+    return most if until is None else max(0.0, min(most, until - time.monotonic()))
 
 
 async def _tell_committed(session: AnySession) -> None:
     if has_committed(_sync_twin(session)):
         # The place was passed on: with a sync driver, slow hooks must not open a thread each.
-        session.info.pop(_HAS_PLACE, None)
+        session.info.pop(HAS_PLACE, None)
         await run_on(session, run_committed)
 
 
@@ -613,81 +571,8 @@ def _sync_twin(session: AnySession) -> Session:
     return session.sync_session if isinstance(session, AsyncSession) else session
 
 
-def _call_async(hook: Callable[..., Any], *args: Any) -> Any:
-    return await_only(hook(*(_async_twin(argument) for argument in args)))
-
-
-def _async_twin(argument: Any) -> Any:
-    if not isinstance(argument, Session):
-        return argument
-    around = async_session(argument)
-    if around is None:
-        raise SetupError("an async hook needs an async driver; write the hook as a plain def")
-    return around
-
-
-async def _repeated(unit: Callable[[], Awaitable[_T]]) -> _T:
-    """Run a whole unit again, after a pause of random length, while that is safe, may help, and is not too late."""
-    deadline = time.monotonic() + _RETRY_SECONDS
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return await unit()
-        except Exception as error:
-            if time.monotonic() > deadline or not _is_repeatable(error):
-                raise
-        await anyio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311  # spreads load, keeps no secret
-    return await unit()
-
-
-def _is_repeatable(error: Exception) -> bool:
-    if isinstance(error, CommitUnknown):
-        return False
-    cause = error.__cause__ if isinstance(error, Problem) else error
-    fault = None if cause is None else classify(cause)
-    return fault is not None and repeatable(fault)
-
-
-def _release(session: Session) -> None:
-    """Roll back what is open and give the connection back, or drop it; only cancellation passes."""
-    try:
-        session.rollback()
-        session.close()
-    except Exception as error:  # noqa: BLE001  # whatever it is, the answer stands: the unit has ended already
-        _LOGGER.warning("a session could not be closed, its connection is dropped: %s", type(error).__name__)
-        session.invalidate()
-
-
-async def _drop_connection(session: AnySession) -> None:
-    with anyio.move_on_after(_DROP_SECONDS, shield=True):
-        try:
-            await run_on(session, Session.invalidate)
-        except Exception as error:  # noqa: BLE001  # as above
-            _LOGGER.warning("a connection could not be dropped: %s", type(error).__name__)
-
-
 async def _dispose(engine: Engine | AsyncEngine) -> None:
     if isinstance(engine, AsyncEngine):
         await engine.dispose()
     else:
         await anyio.to_thread.run_sync(engine.dispose)
-
-
-async def _probe(session: AnySession) -> None:
-    if isinstance(session, Session):
-        # Left behind when time is up: a thread cannot be stopped, and closes the session itself.
-        await anyio.to_thread.run_sync(
-            _ask, session, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-        )
-        return
-    try:
-        await session.run_sync(_ask)
-    except BaseException:
-        await _drop_connection(session)
-        raise
-
-
-def _ask(session: Session) -> None:
-    try:
-        session.scalar(sa.select(1))
-    finally:
-        _release(session)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from splice.errors import Invalid, Issue, MalformedBody
 from splice.grammar import (
     LISTS,
+    MAX_ISSUES,
     MAX_WAY,
     NAMES,
     Draft,
@@ -36,7 +37,6 @@ MAX_DEPTH: Final = 10
 """Objects inside of each other in one filter."""
 
 _FILTER: Final = "filter"
-_MOST_ISSUES: Final = 50
 _MOST_PARTS: Final = 1_000
 """Objects, conditions and names; far fewer are planned."""
 _MAX_ROWS: Final = 10**9
@@ -93,7 +93,7 @@ class _Reading:
 
     def fault(self, pointer: str, detail: str, code: str, hint: str | None = None) -> None:
         self.issues.append(issue(Place(pointer=pointer), detail, code, hint))
-        if len(self.issues) == _MOST_ISSUES:
+        if len(self.issues) == MAX_ISSUES:
             self.finish()
 
     def finish(self) -> None:

@@ -13,7 +13,8 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
 from splice.binds import AnySession
-from splice.database import Database, run_on
+from splice.bridge import run_on
+from splice.database import Database
 from splice.errors import NotAcceptable, TooBusy
 from splice.operations import Chunk, Chunks
 

@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import math
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +19,21 @@ from typing import Any, Final, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Dialect, Engine, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from splice.drivers import sqlstate_of
 from splice.errors import SetupError
+from splice.hosts import hosts_apart, hosts_of
+from splice.limits import (
+    limit_mariadb,
+    limit_postgresql,
+    limit_sqlite,
+    mariadb_limit,
+    milliseconds,
+    set_in_transaction,
+)
 
 __all__ = [
     "DialectName",
@@ -58,19 +69,25 @@ _PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What a user may choose about an engine that is made from a URL; `options` go to `create_engine` and win."""
+    """What a user may choose about an engine that is made from a URL; `options` go to `create_engine` and win.
+
+    `pgbouncer` is said of a PgBouncer that gives each transaction another back end.
+    """
 
     pool_size: int = 10
     checkout_timeout_seconds: float = 3
     statement_timeout_seconds: float = 30
     lock_timeout_seconds: float = 5
+    start_timeout_seconds: float = 30
+    pgbouncer: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_url(text: str | URL) -> URL:
     """Read a database URL, and choose a driver where it names none.
 
-    `postgres://` is taken as `postgresql://`, and libpq's `sslmode` is spelt as asyncpg wants it.
+    `postgres://` is taken as `postgresql://`, several hosts may stand as libpq has them, and its `sslmode` is spelt as
+    asyncpg wants it.
 
     Raises:
         SetupError: The URL cannot be read, names a database that splice does not speak, or its driver is missing.
@@ -83,6 +100,8 @@ def read_url(text: str | URL) -> URL:
             f"splice does not speak {name!r}; a database URL starts with one of {', '.join(_DRIVERS)}"
         )
     url = url.set(drivername=f"{name}+{driver or _choose_driver(name)}")
+    if name != "postgresql" and len(hosts_of(url)) > 1:
+        raise SetupError("only a PostgreSQL URL takes several hosts; give one, such as that of a proxy")
     _check_driver(url)
     _check_sqlite_path(url)
     return _spell_for_asyncpg(url) if url.get_driver_name() == "asyncpg" else url
@@ -133,7 +152,7 @@ def make_engine(url: URL, settings: EngineSettings, *, is_async: bool | None = N
     chosen = says_async(url) if is_async is None else is_async
     make: Callable[..., Engine | AsyncEngine] = create_async_engine if chosen else sa.create_engine
     engine = make(url, connect_args=connect_args, **options)
-    _prepare(engine.sync_engine if isinstance(engine, AsyncEngine) else engine)
+    _prepare(engine.sync_engine if isinstance(engine, AsyncEngine) else engine, settings)
     return engine
 
 
@@ -148,7 +167,7 @@ def _parse(text: str | URL) -> URL:
             "the database URL is empty; give one such as sqlite:///app.db (is DATABASE_URL set?)"
         )
     try:
-        return make_url(text)
+        return make_url(hosts_apart(text) if isinstance(text, str) else text)
     except (sa.exc.ArgumentError, ValueError):
         # Neither the text nor the parser's message is repeated: both may hold the password.
         raise SetupError(
@@ -246,37 +265,54 @@ def _connect_args(url: URL, settings: EngineSettings) -> dict[str, Any]:
 
 
 def _postgresql_connect_args(url: URL, settings: EngineSettings) -> dict[str, Any]:
-    parameters = {
-        "TimeZone": "UTC",
-        "lock_timeout": str(_milliseconds(settings.lock_timeout_seconds)),
-        "statement_timeout": str(_milliseconds(settings.statement_timeout_seconds)),
-        # A unit that neither works nor ends holds locks: twice the longest statement is enough thought.
-        "idle_in_transaction_session_timeout": str(2 * _milliseconds(settings.statement_timeout_seconds)),
-    }
     seconds = _connect_seconds(settings)
+    # PgBouncer refuses connections that are opened with any setting but these.
+    parameters = {} if settings.pgbouncer else _postgresql_parameters(settings)
     if url.get_driver_name() == "asyncpg":
-        return {"server_settings": {"application_name": "splice", **parameters}, "timeout": seconds}
+        named = {"application_name": "splice", **parameters}
+        return {"server_settings": named, "timeout": seconds, **_unprepared(url, settings)}
     ours = " ".join(f"-c {name}={value}" for name, value in parameters.items())
     # What the URL says stands later on the command line, and so wins.
     options = f"{ours} {url.query.get('options', '')}".strip()
     defaults = {"application_name": "splice", "connect_timeout": seconds}
-    return {"options": options} | {name: value for name, value in defaults.items() if name not in url.query}
+    said = {name: value for name, value in defaults.items() if name not in url.query}
+    return ({"options": options} if options else {}) | said | _unprepared(url, settings)
+
+
+def _postgresql_parameters(settings: EngineSettings) -> dict[str, str]:
+    return {
+        "TimeZone": "UTC",
+        "lock_timeout": str(milliseconds(settings.lock_timeout_seconds)),
+        "statement_timeout": str(milliseconds(settings.statement_timeout_seconds)),
+        # A unit that neither works nor ends holds locks: twice the longest statement is enough thought.
+        "idle_in_transaction_session_timeout": str(2 * milliseconds(settings.statement_timeout_seconds)),
+    }
+
+
+def _unprepared(url: URL, settings: EngineSettings) -> dict[str, Any]:
+    """What keeps a driver from using a statement that it has prepared on another back end."""
+    if not settings.pgbouncer:
+        return {}
+    if url.get_driver_name() == "psycopg":
+        return {"prepare_threshold": None}
+    if url.get_driver_name() != "asyncpg":
+        return {}
+    return {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": lambda: f"__splice_{uuid.uuid4()}__",
+    }
 
 
 def _mariadb_connect_args(settings: EngineSettings) -> dict[str, Any]:
-    seconds = settings.statement_timeout_seconds
     modes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"
-    # Each server skips the comment that is meant for the other: `M!` is MariaDB's, `!50708` (up to 50999) MySQL's.
-    limit = (
-        f"/*M! , max_statement_time={seconds} */ /*!50708 , max_execution_time={_milliseconds(seconds)} */"
-    )
     return {
         "charset": "utf8mb4",
         "connect_timeout": _connect_seconds(settings),
         "init_command": f"SET time_zone='+00:00', sql_mode=CONCAT_WS(',', NULLIF(@@sql_mode, ''), '{modes}'), "
         f"innodb_lock_wait_timeout={max(1, math.ceil(settings.lock_timeout_seconds))}, "
         # By default rows that are equal in their first 1,024 bytes are sorted anyhow, and pages of them would overlap.
-        f"max_sort_length={_SORTED_BYTES} {limit}",
+        f"max_sort_length={_SORTED_BYTES} {mariadb_limit(settings.statement_timeout_seconds)}",
     }
 
 
@@ -284,26 +320,57 @@ _SORTED_BYTES: Final = 65_536
 """More than a cursor holds, and few enough for the least sort buffer that works with it."""
 
 
-def _milliseconds(seconds: float) -> int:
-    return math.ceil(seconds * 1000)
-
-
 def _connect_seconds(settings: EngineSettings) -> int:
     # libpq takes whole seconds, and 2 at least.
     return max(2, math.ceil(settings.checkout_timeout_seconds))
 
 
-def _prepare(engine: Engine) -> None:
+def _prepare(engine: Engine, settings: EngineSettings) -> None:
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
-    elif engine.dialect.name in {"mariadb", "mysql"}:
-        _prepare_mariadb(engine)
+        _prepare_sqlite(engine, settings)
+    elif engine.dialect.name == "postgresql":
+        _prepare_postgresql(engine, settings)
+    else:
+        _prepare_mariadb(engine, settings)
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_postgresql(engine: Engine, settings: EngineSettings) -> None:
+    parameters, seconds = _postgresql_parameters(settings), settings.statement_timeout_seconds
+
+    def begin(connection: Connection) -> None:
+        if not _is_autocommit(connection):
+            limit_postgresql(connection, seconds)
+
+    def begin_behind_pgbouncer(connection: Connection) -> None:
+        if not _is_autocommit(connection):
+            set_in_transaction(connection, parameters, seconds)
+
+    sa.event.listen(engine, "begin", begin_behind_pgbouncer if settings.pgbouncer else begin)
+    if isinstance(engine.url.query.get("host"), tuple):
+        sa.event.listen(engine, "handle_error", _leave_standby)
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """A host that takes no writes any more is left: of several there is another that does."""
+    if sqlstate_of(context.original_exception) == "25006":
+        context.is_disconnect = True
+
+
+def _prepare_sqlite(engine: Engine, settings: EngineSettings) -> None:
     _adapt_types(engine.dialect, {sa.DateTime: _SqliteDateTime, sa.TIMESTAMP: _SqliteDateTime})
     sa.event.listen(engine, "connect", functools.partial(_set_up_sqlite, in_memory=is_in_memory(engine.url)))
-    sa.event.listen(engine, "begin", _begin_sqlite)
+    seconds = float(settings.options.get("connect_args", {}).get("timeout", settings.lock_timeout_seconds))
+
+    def begin(connection: Connection) -> None:
+        if not _is_autocommit(connection):
+            limit_sqlite(connection, seconds)
+            connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN_OPTION, "BEGIN"))
+
+    sa.event.listen(engine, "begin", begin)
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def _set_up_sqlite(dbapi_connection: Any, _: object, *, in_memory: bool) -> None:
@@ -335,14 +402,10 @@ def _switch_to_wal(cursor: Any) -> None:
             return
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql(options.get(_BEGIN_OPTION, "BEGIN"))
-
-
-def _prepare_mariadb(engine: Engine) -> None:
+def _prepare_mariadb(engine: Engine, settings: EngineSettings) -> None:
     _adapt_types(engine.dialect, {sa.DateTime: _MariadbDateTime})
+    seconds = settings.statement_timeout_seconds
+    sa.event.listen(engine, "begin", lambda connection: limit_mariadb(connection, seconds))
     compiler = type(engine.dialect.type_compiler_instance)
     precise = type(compiler.__name__, (_FullPrecision, compiler), {})
     # On this dialect object only: the class, and so every other engine, keeps what it had.

@@ -30,7 +30,7 @@ from splice.errors import (
     TooBusy,
 )
 
-__all__ = ["Moment", "foreign_keys", "reference_missing", "repeatable", "still_referenced", "translate"]
+__all__ = ["Moment", "attempts_at", "foreign_keys", "reference_missing", "still_referenced", "translate"]
 
 Moment: TypeAlias = Literal["write", "delete", "commit"]
 
@@ -53,12 +53,25 @@ def translate(
     return None if fault is None or answer is None else answer(fault, tables, moment)
 
 
-def repeatable(fault: Fault) -> bool:
-    """Whether the same unit of work, run again as a whole, may succeed without being stored twice.
+def attempts_at(fault: Fault) -> int:
+    """How often the same unit of work may be run, as a whole, to get past a fault; 1 where again would not help.
 
     Not to be asked about COMMIT: where that has lost its connection, `translate` says `CommitUnknown`.
     """
-    return fault.kind in {"serialization", "lock_timeout", "stale_plan", "connection_lost"}
+    return _ATTEMPTS.get(fault.kind, 1)
+
+
+_ATTEMPTS: Final[Mapping[FaultKind, int]] = MappingProxyType(
+    {
+        # Of many writers of one row each round lets one pass.
+        "serialization": 10,
+        "stale_plan": 5,
+        # A server that is gone stays so for longer than requests should queue here.
+        "connection_lost": 3,
+        # It has waited long already.
+        "lock_timeout": 2,
+    }
+)
 
 
 def foreign_keys(description: Description) -> tuple[Constraint, ...]:

@@ -13,6 +13,7 @@ from splice.terms import COUNTS, OPERATORS, All, Count, Expand, Filter, Operator
 
 __all__ = [
     "LISTS",
+    "MAX_ISSUES",
     "MAX_SHOWN",
     "MAX_WAY",
     "NAMES",
@@ -39,6 +40,9 @@ MAX_WAY: Final = 10
 _SEPARATOR: Final = "__"
 MAX_SHOWN: Final = 100
 """Characters of a name that an answer repeats: nobody's answer should be a megabyte."""
+
+MAX_ISSUES: Final = 50
+"""Faults that one answer names, since each costs a search for the nearest name."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ decided here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 
 from splice import operations
 from splice.binds import AnySession
-from splice.database import Database, run_on
+from splice.bridge import HAS_PLACE, run_afresh, run_on
+from splice.database import UNTIL, Database
 from splice.description import Description
 from splice.documents import parse_document
 from splice.downloads import Source, download, download_headers
@@ -44,6 +45,7 @@ from splice.plan import plan_children, plan_read, plan_row
 from splice.problems import allowed_methods, from_body_validation
 from splice.readable import Readable, narrowed
 from splice.reads import ReadPlan
+from splice.repeats import repeated
 from splice.schemas import Schemas
 from splice.signatures import read_once
 from splice.terms import Query, Verb
@@ -71,7 +73,7 @@ Guards: TypeAlias = Sequence[Depends]
 """Dependencies that stand before all routes of a resource."""
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
-_DECLARED: Final = "splice_declared_parameters"
+_SURROUNDINGS: Final = "splice_surroundings"
 _JSON: Final = "application/json"
 
 
@@ -258,7 +260,7 @@ async def _answer_list(
 ) -> Response:
     if media_type != _JSON:
         return await _download(listing, request, session, media_type)
-    page = await run_on(session, listing.find)
+    page = await _run(listing.service, request, session, listing.find)
     paging, answered = listing.service.paging, _answered(listing.plan, page)
     headers = {"Vary": "Accept"}
     if request.method in {"GET", "HEAD"}:
@@ -305,7 +307,9 @@ async def _download(
 async def _read(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     query = query_of(request, service.paging.names) if request.query_params else Query()
     plan = plan_row(query, service.readable, key)
-    answer = await run_on(session, lambda inner: operations.read(inner, service.subject, key, plan))
+    answer = await _run(
+        service, request, session, lambda inner: operations.read(inner, service.subject, key, plan)
+    )
     if answer.tag is None:
         return _json(request, answer.body, {})
     tag = f'"{answer.tag}"'
@@ -319,7 +323,9 @@ async def _read(service: Service, request: Request, session: AnySession, key: Se
 async def _create(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
     refuse_parameters(request)
     body = await _parsed(request, service.schemas.Create, service.description)
-    answer = await _write(service, session, lambda inner: operations.create(inner, service.subject, body))
+    answer = await _write(
+        service, request, session, lambda inner: operations.create(inner, service.subject, body)
+    )
     return _created(request, answer, _address_of(request, answer.key))
 
 
@@ -329,6 +335,7 @@ async def _replace(service: Service, request: Request, session: AnySession, key:
     allows, must_exist = _precondition(request), "if-match" in request.headers
     answer = await _write(
         service,
+        request,
         session,
         lambda inner: operations.replace(inner, service.subject, key, body, allows, must_exist=must_exist),
     )
@@ -340,7 +347,7 @@ async def _update(service: Service, request: Request, session: AnySession, key: 
     body = await _parsed(request, service.schemas.Update, service.description)
     allows = _precondition(request)
     answer = await _write(
-        service, session, lambda inner: operations.update(inner, service.subject, key, body, allows)
+        service, request, session, lambda inner: operations.update(inner, service.subject, key, body, allows)
     )
     return _row(request, answer)
 
@@ -348,7 +355,9 @@ async def _update(service: Service, request: Request, session: AnySession, key: 
 async def _delete(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     refuse_parameters(request)
     allows = _precondition(request)
-    await _write(service, session, lambda inner: operations.remove(inner, service.subject, key, allows))
+    await _write(
+        service, request, session, lambda inner: operations.remove(inner, service.subject, key, allows)
+    )
     return Response(status_code=204)
 
 
@@ -384,14 +393,44 @@ def query_of(request: Request, names: Names = NAMES) -> Query:
     return parse(asked, names)
 
 
-async def _write(service: Service, session: AnySession, work: Callable[[Session], _T]) -> _T:
+# Units of work.
+
+
+async def _write(
+    service: Service, request: Request, session: AnySession, work: Callable[[Session], _T]
+) -> _T:
+    """Run a verb that writes, and commit where nobody else does, or has anything to add."""
+    commits = service.commits or _is_own(service, request, session)
+
     def unit(inner: Session) -> _T:
         result = work(inner)
-        if service.commits:
+        if commits:
             operations.commit(inner, service.subject)
         return result
 
+    return await _run(service, request, session, unit, repeatable=not service.subject.hooks.share_the_unit)
+
+
+async def _run(
+    service: Service,
+    request: Request,
+    session: AnySession,
+    unit: Callable[[Session], _T],
+    *,
+    repeatable: bool = True,
+) -> _T:
+    """Run a whole unit of work, and again where it is nobody else's and that may help."""
+    if repeatable and _is_own(service, request, session):
+        return await repeated(lambda: run_afresh(session, unit), session.info[UNTIL])
     return await run_on(session, unit)
+
+
+def _is_own(service: Service, request: Request, session: AnySession) -> bool:
+    """Whether a session has nothing to do but this operation: it came from the database, and only to this route."""
+    if service.db is None or HAS_PLACE not in session.info:
+        return False
+    # What stands in for a dependency may work on the session too, and is not looked into.
+    return not request.scope["app"].dependency_overrides and not _is_shared(request, service)
 
 
 def _json(request: Request, body: bytes, headers: Mapping[str, str], status: int = 200) -> Response:
@@ -576,19 +615,36 @@ def _unknown_parameter(name: str) -> Issue:
 
 def _declared_parameters(request: Request) -> frozenset[str]:
     """Query parameters that the dependencies of this route declare, at whatever level they were added."""
+    return _surroundings(request).declared
+
+
+def _is_shared(request: Request, service: Service) -> bool:
+    """Whether another dependency of this route works on the session: it may have set a tenant that rows depend on."""
+    session, around = None if service.db is None else service.db.session.dependency, _surroundings(request)
+    return around.calls.count(session) > around.places
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What stands around a route in an application: in how many places it is, and what its dependencies are there."""
+
+    places: int
+    calls: tuple[Any, ...]
+    declared: frozenset[str]
+
+
+def _surroundings(request: Request) -> _Surroundings:
     app, route = request.scope["app"], request.scope["route"]
     # Kept by the application: one route may stand in several, behind other dependencies in each.
-    known: dict[int, frozenset[str]] = getattr(app.state, _DECLARED, {})
-    setattr(app.state, _DECLARED, known)
+    known: dict[int, _Surroundings] = getattr(app.state, _SURROUNDINGS, {})
+    setattr(app.state, _SURROUNDINGS, known)
     if id(route) not in known:
-        known[id(route)] = frozenset(_iter_declared(app.routes, route))
+        contexts = iter_route_contexts(list(app.routes))
+        found = [context.dependant for context in contexts if context.original_route is route]
+        calls = tuple(call for dependant in found for call in _calls_of(dependant))
+        declared = frozenset(name for dependant in found for name in _declared_by(dependant))
+        known[id(route)] = _Surroundings(len(found), calls, declared)
     return known[id(route)]
-
-
-def _iter_declared(routes: Iterable[Any], route: Any) -> Iterator[str]:
-    for context in iter_route_contexts(list(routes)):
-        if context.original_route is route:
-            yield from _declared_by(context.dependant)
 
 
 def _declared_by(dependant: Any) -> Iterator[str]:
@@ -598,14 +654,6 @@ def _declared_by(dependant: Any) -> Iterator[str]:
         yield dependant.call.model.name
     for below in dependant.dependencies:
         yield from _declared_by(below)
-
-
-def _is_shared(request: Request, service: Service) -> bool:
-    """Whether another dependency of this route works on the session: it may have set a tenant that rows depend on."""
-    session, route = None if service.db is None else service.db.session.dependency, request.scope["route"]
-    contexts = iter_route_contexts(list(request.scope["app"].routes))
-    found = [context.dependant for context in contexts if context.original_route is route]
-    return sum(call is session for dependant in found for call in _calls_of(dependant)) > len(found)
 
 
 def _calls_of(dependant: Any) -> Iterator[Any]:

@@ -64,6 +64,12 @@ class Hooks:
     after_delete: list[Hook] = field(default_factory=list)
     after_commit: list[Hook] = field(default_factory=list)
 
+    @property
+    def share_the_unit(self) -> bool:
+        """Whether there is one that runs inside the transaction, and may not bear to be run again."""
+        before = self.before_create or self.before_update or self.before_delete
+        return bool(before or self.after_create or self.after_update or self.after_delete)
+
 
 def run_hooks(hooks: Sequence[Hook], session: Session, *arguments: Any) -> None:
     """Run them in the order of their registration; one that raises rolls the unit of work back.

@@ -19,7 +19,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from splice.names import snake
 
-__all__ = ["NotLoaded", "lazy_loads_refused", "refuse_lazy_loads_of"]
+__all__ = ["NotLoaded", "lazy_loads_refused", "refuse_lazy_loads_of", "watch_new"]
 
 _State: TypeAlias = InstanceState[Any]
 
@@ -62,6 +62,11 @@ def lazy_loads_refused(session: Session) -> Iterator[None]:
 def refuse_lazy_loads_of(session: Session, entity: Any) -> None:
     """Refuse the same from now on for one entity, and for what is reached by way of its relations."""
     _watch(session).rows.append(sa.inspect(entity))
+
+
+def watch_new(session: Session, entity: Any) -> None:
+    """Have a row that is not stored yet refuse the same: by itself it would say of every relation that it is empty."""
+    session.enable_relationship_loading(entity)
 
 
 def _watch(session: Session) -> _Watch:
@@ -131,10 +136,23 @@ def _can_wait(session: Session) -> bool:
 
 def _advice(session: Session, state: _State, name: str) -> str:
     model = state.mapper.class_.__name__
+    if not state.has_identity:
+        return _advice_for_new(session, state, name)
     option = "selectinload" if name in state.mapper.relationships else "undefer"
     refresh = f"session.refresh({snake(model)}, ['{name}'])"
     return (
         f"{model}.{name} is not loaded, and reading it would send a statement of its own; load it with "
         f"`{refresh if _can_wait(session) else f'await {refresh}'}`, "
         f"or select it with {option}({model}.{name})"
+    )
+
+
+def _advice_for_new(session: Session, state: _State, name: str) -> str:
+    model, target = (
+        mapper.class_.__name__ for mapper in (state.mapper, state.mapper.relationships[name].mapper)
+    )
+    get = "session.get" if _can_wait(session) else "await session.get"
+    return (
+        f"{model}.{name} is not loaded, the row is not stored yet; read what it refers to by a query of its own, such "
+        f"as `{get}({target}, key)`"
     )

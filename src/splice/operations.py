@@ -32,7 +32,7 @@ from splice.exports import MediaType
 from splice.faults import Moment, foreign_keys, reference_missing, still_referenced, translate
 from splice.hooks import Action, Change, Hook, Hooks, run_after_commit, run_hooks
 from splice.issues import first_issue, issue_of
-from splice.loads import refuse_lazy_loads_of
+from splice.loads import refuse_lazy_loads_of, watch_new
 from splice.paging import neighbours
 from splice.plan import invalid_cursor
 from splice.reading import TOO_MANY_ROWS, read_entities, read_rows
@@ -401,6 +401,8 @@ def _misfit(limit: TypeAdapter[Any], name: str, value: Any) -> Issue | None:
 def _insert(session: Session, subject: Subject, values: Row, body: BaseModel) -> RowAnswer:
     entity = _new_entity(subject.description, values)
     with _faults_named(subject, probing=(session, values)):
+        if subject.hooks.before_create:
+            watch_new(session, entity)
         run_hooks(subject.hooks.before_create, session, entity, body)
         session.add(entity)
         with _nulls_meant(subject.description, entity, values):

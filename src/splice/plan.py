@@ -15,7 +15,7 @@ from splice import cursors
 from splice.description import Description, Field, Link
 from splice.errors import Invalid, Issue, UnknownField, UnknownParameter
 from splice.fingerprints import fingerprint
-from splice.grammar import MAX_SHOWN, issue
+from splice.grammar import MAX_ISSUES, MAX_SHOWN, issue
 from splice.issues import first_issue
 from splice.operators import LIKE, is_comparable, operators_of, takes
 from splice.readable import MAX_HOPS, MAX_OFFSET, CustomFilter, Readable, Way, ways
@@ -89,8 +89,6 @@ MAX_COLUMNS: Final = 1_000
 MAX_RELATED_ROWS: Final = 10_000
 """Rows of one expanded relation in one answer."""
 
-_MAX_ISSUES: Final = 50
-"""Faults in one answer, since each costs a search for the nearest name."""
 _MAX_SKIPPED: Final = 2**53
 
 _TRUTH: Final = TypeAdapter(bool)
@@ -158,7 +156,7 @@ class _Planning:
 
     def fault(self, issue: Issue) -> None:
         self.issues.append(issue)
-        if len(self.issues) == _MAX_ISSUES:
+        if len(self.issues) == MAX_ISSUES:
             self.finish()
 
     def walk(self, way: Way, at: Place) -> None:

@@ -22,8 +22,9 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from splice import operations
+from splice.bridge import call_hook, is_async_callable, run_on
 from splice.checks import check_create, check_storage, say_what_is_private
-from splice.database import READS, Database, call_hook, is_async_callable, run_on
+from splice.database import READS, Database
 from splice.description import Description, Field, describe
 from splice.errors import Invalid, NotFound, SetupError
 from splice.handlers import (

@@ -19,7 +19,7 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from splice.binds import AnySession
-from splice.database import is_async_callable, run_on
+from splice.bridge import is_async_callable, run_on
 from splice.errors import Problem
 from splice.operations import Subject, commit, write_out
 from splice.problems import from_content_length, from_reading, from_validation, render

@@ -232,12 +232,15 @@ def shown_fields(model: Readable) -> tuple[Field, ...]:
     return tuple(field for name, field in model.fields.items() if model.shown is None or name in model.shown)
 
 
-def expandable(model: Readable) -> list[str]:
-    """Relations that can be shown: those of the model, and the ones behind them that do not lead back to it."""
-    near = list(_targets(model))
+def expandable(model: Readable, depth: int = 2) -> list[str]:
+    """Relations that can be shown: those of the model, and the ones behind them that do not lead back to it.
+
+    `depth` is how many of them may follow each other.
+    """
+    near = list(_targets(model)) if depth > 0 else []
     far = [
         f"{name}.{inner}"
-        for name, target in near
+        for name, target in (near if depth > 1 else ())
         for inner, behind in _targets(target)
         if behind.description.model is not model.description.model
     ]

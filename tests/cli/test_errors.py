@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from splice.cli import connections
-from splice.cli.failures import database_failure
+from splice.unreachable import database_failure
 from tests.cli.running import splice
 
 CASES = {

@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from splice import creation
-from splice.database import Database, run_on
+from splice.bridge import run_on
+from splice.database import Database
 from splice.errors import CommitUnknown, DatabaseUnavailable, NotUnique, Problem, TooBusy
 from splice.hooks import Change, run_after_commit
 from tests.databases.drivers import Driver, Place

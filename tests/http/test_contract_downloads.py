@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from splice import Database, Resource, install
-from splice.database import run_on
+from splice.bridge import run_on
 
 CSV, JSONL = {"Accept": "text/csv"}, {"Accept": "application/jsonl"}
 

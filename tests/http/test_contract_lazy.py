@@ -20,7 +20,7 @@ from sqlalchemy.orm import (
 )
 
 from splice import Database, Resource, install, private
-from splice.database import run_on
+from splice.bridge import run_on
 from splice.loads import NotLoaded
 from tests.databases.drivers import REPRESENTATIVES
 from tests.http.conftest import Service
@@ -105,6 +105,11 @@ def hooked(writers: Resource[Writer], app: FastAPI) -> Resource[Writer]:
 
 
 def hooked_posts(posts: Resource[Post], app: FastAPI) -> Resource[Post]:
+    @posts.before_create
+    def before(session: Session, post: Post, body: Any) -> None:
+        if app.state.place == "a post to be":
+            attempt(app, session, post)
+
     @posts.after_create
     def after(session: Session, post: Post, body: Any) -> None:
         if app.state.place == "a new post":
@@ -180,6 +185,7 @@ REQUESTS = {
     "before_update": ("PATCH", "/writers/101", {"name": "changed"}),
     "after_update": ("PATCH", "/writers/101", {"name": "changed"}),
     "before_delete": ("DELETE", "/writers/102", None),
+    "a post to be": ("POST", "/posts", {"title": "new", "writer_id": 102}),
     "a new post": ("POST", "/posts", {"title": "new", "writer_id": 102}),
     "row": ("GET", "/rows/101/attempt", None),
     "locked row": ("POST", "/rows/101/attempt", None),
@@ -225,6 +231,27 @@ def test_a_relation_that_is_not_loaded_is_not_read(found, place):
 def test_the_parent_of_a_new_row_is_not_read(found):
     """A relation to one row is one, too."""
     assert "Post.writer is not loaded" in str(found("a new post", lambda _, post: post.writer))
+
+
+def test_the_parent_of_a_row_that_is_not_stored_yet_is_not_read(found):
+    """SQLAlchemy would say that there is none, although the row says which."""
+    error = found("a post to be", lambda _, post: post.writer)
+
+    assert str(error) == (
+        "Post.writer is not loaded, the row is not stored yet; read what it refers to by a query of its own, such as "
+        "`session.get(Writer, key)`"
+    )
+
+
+def test_a_row_that_is_not_stored_yet_knows_what_was_got(found, service):
+    """A parent that is in the session is nothing to load, and nothing hangs on a row without a key."""
+
+    def work(session: Session, post: Post) -> Any:
+        writer = session.get_one(Writer, post.writer_id)
+        return post.writer is writer, post.comments
+
+    assert found("a post to be", work) == (True, [])
+    assert service.stored(sa.select(Post.title, Post.writer_id).where(Post.title == "new")) == [("new", 102)]
 
 
 @pytest.mark.parametrize("place", ["row", "after_create"])

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from splice import Database
-from splice.database import run_on
+from splice.bridge import run_on
 from splice.migrations import commands
 from splice.migrations.project import Project, open_project
 from splice.settings import Settings

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from splice import Database
-from splice.database import run_on
+from splice.bridge import run_on
 from splice.errors import SetupError
 from splice.migrations import bring_up_to_date
 

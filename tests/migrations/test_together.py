@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from splice import Database
-from splice.database import run_on
+from splice.bridge import run_on
 from tests.migrations.revisions import write_revision
 
 COUNTING = """

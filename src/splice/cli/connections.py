@@ -13,8 +13,8 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
-from splice.cli.failures import database_failure
 from splice.engines import EngineSettings, make_engine, read_url
+from splice.unreachable import database_failure
 
 __all__ = ["looked_into", "missing_tables", "on_engine", "read_only", "spelt"]
 

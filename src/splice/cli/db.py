@@ -18,13 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 from typer import Argument, Option
 
-from splice.cli.failures import database_failure
+from splice.bridge import run_on
 from splice.cli.projects import Change, eject_environment, initialise
-from splice.database import Database, run_on
+from splice.database import Database
 from splice.engines import EngineSettings, make_engine, read_url
 from splice.errors import SetupError
 from splice.migrations import Bind, bind_of, require_alembic
 from splice.settings import DATABASE_URL, find_settings
+from splice.unreachable import database_failure
 
 if TYPE_CHECKING:
     from alembic.script import Script

@@ -13,8 +13,9 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapper, Session
 
+from splice.bridge import run_on
 from splice.creation import create_tables
-from splice.database import Database, run_on
+from splice.database import Database
 from splice.errors import SetupError
 from splice.migrations import bring_up_to_date
 from splice.settings import Settings

@@ -12,7 +12,7 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from splice import Database, Resource, install
-from splice.database import run_on
+from splice.bridge import run_on
 
 URL = os.environ.get("SUITE_URL", "postgresql+asyncpg://nobody:secret@127.0.0.1:1/production")
 
