@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 import anyio
 import httpx2
 import pytest
 
+from tests.databases.servers import reserved_port
 from tests.faults.ground import SERVERS
 from tests.faults.ledger import code_of
 from tests.faults.load import client_of
@@ -20,16 +22,25 @@ CLIENTS = 12
 ROWS = 3
 CHANGES = 12
 
-pytestmark = [pytest.mark.faults, pytest.mark.parametrize("database", SERVERS, indirect=True)]
+pytestmark = pytest.mark.faults
+on_servers = pytest.mark.parametrize("database", SERVERS, indirect=True)
+
+SNAPSHOT = pytest.mark.xfail(
+    strict=True,
+    raises=RuntimeError,
+    reason="under SERIALIZABLE and REPEATABLE READ, PostgreSQL shows the catalog as it was before create= waited for "
+    "its lock, so tables that somebody else has made meanwhile are made again: relation already exists",
+)
 
 
 @pytest.fixture
 def serializable(service: Service) -> Service:
-    """The service in two processes, each of whose units of work is SERIALIZABLE."""
+    """The service, each of whose units of work is SERIALIZABLE."""
     level = {"ISOLATION_LEVEL": "SERIALIZABLE"}
-    return replace(service, program="tests.faults.contended:app", workers=2, options=level)
+    return replace(service, program="tests.faults.contended:app", options=level)
 
 
+@on_servers
 async def test_generated_changes_of_hot_rows_all_succeed(database, serializable, witness, figures):
     """Under SERIALIZABLE, changes of a few rows by many clients at once all succeed, and each is made once."""
     async with serializable.running(), client_of(serializable) as client:
@@ -46,6 +57,7 @@ async def test_generated_changes_of_hot_rows_all_succeed(database, serializable,
     assert serializable.failures == []
 
 
+@on_servers
 async def test_a_function_given_to_run_is_repeated(database, serializable, witness, figures):
     """A read-modify-write given to `db.run` succeeds under SERIALIZABLE, and no increment is lost or made twice."""
     async with serializable.running(), client_of(serializable) as client:
@@ -59,6 +71,7 @@ async def test_a_function_given_to_run_is_repeated(database, serializable, witne
     assert serializable.failures == []
 
 
+@on_servers
 async def test_a_route_of_ones_own_is_told_to_come_again(database, serializable, witness, figures):
     """A route of one's own is not repeated: it answers 2xx, 409, or 503 with Retry-After, and no increment is lost."""
     async with serializable.running(), client_of(serializable) as client:
@@ -71,6 +84,29 @@ async def test_a_route_of_ones_own_is_told_to_come_again(database, serializable,
     assert told.answers["200 None"]
     assert told.without_retry_after == 0
     assert dict(witness.rows("SELECT id, value FROM counters")) == told.made
+    assert serializable.failures == []
+
+
+@pytest.mark.parametrize(
+    "database",
+    [pytest.param(name, marks=[SNAPSHOT] if name != "asyncmy" else []) for name in SERVERS],
+    indirect=True,
+)
+async def test_services_that_start_together_under_serializable_start(
+    database, serializable, witness, figures
+):
+    """Two services that wait for each other to make the tables both start, whatever the isolation level is."""
+    with ExitStack() as ends, anyio.fail_after(20):
+        running = [
+            ends.enter_context(replace(serializable, port=ends.enter_context(reserved_port())).started())
+            for _ in range(2)
+        ]
+        with witness.making_tables() as waiting:
+            while waiting() < len(running):  # noqa: ASYNC110  # nothing else tells
+                await anyio.sleep(0.05)
+        seconds = [await each.ready() for each in running]
+
+    figures(ready_seconds=max(seconds))
     assert serializable.failures == []
 
 

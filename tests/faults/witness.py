@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
+from splice.locks import lock_name_in_mariadb
 from tests.databases.drivers import DRIVERS, Driver
 
 __all__ = ["Witness"]
@@ -30,6 +31,16 @@ _LOCK = {
     "sqlite": "BEGIN EXCLUSIVE",
     "postgresql": "LOCK TABLE {} IN ACCESS EXCLUSIVE MODE",
     "mariadb": "LOCK TABLES {} WRITE",
+}
+
+_LOCK_OF_TABLES = {
+    "postgresql": "SELECT pg_advisory_lock(hashtext('splice.create'))",
+    "mariadb": f"SELECT GET_LOCK({lock_name_in_mariadb()}, 5)",
+}
+_WAITING = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'",
+    "mariadb": "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User lock'",
 }
 
 
@@ -110,6 +121,13 @@ class Witness:
             yield
             ending = "UNLOCK TABLES" if self.dialect == "mariadb" else "ROLLBACK"
             connection.exec_driver_sql(ending)
+
+    @contextlib.contextmanager
+    def making_tables(self) -> Iterator[Callable[[], int]]:
+        """Hold the lock of `create=` until the end of the block; gives a function that counts who waits for it."""
+        with self._connected() as connection:
+            connection.exec_driver_sql(_LOCK_OF_TABLES[self.dialect])
+            yield lambda: int(connection.exec_driver_sql(_WAITING[self.dialect]).scalar_one())
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Connection]:
