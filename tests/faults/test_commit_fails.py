@@ -1,0 +1,115 @@
+"""COMMIT itself fails: refused by the database, or cut off on its way there or back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.ground import SERVERS
+from tests.faults.load import at_once, client_of, write
+from tests.faults.proxy import proxy_to
+
+WRITES = 5
+
+_RULE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF {condition} THEN RAISE 'refused' USING ERRCODE = '{state}'; END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON entries DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.mark.parametrize("database", ["aiosqlite", "asyncpg", "psycopg-async"], indirect=True)
+async def test_a_reference_that_is_refused_at_commit(database, service, witness, figures):
+    """A reference that only COMMIT finds missing is answered 409, stores nothing, and leaves the connection usable."""
+    service = replace(service, program="tests.faults.deferred:app", options={"POOL_SIZE": "1"})
+
+    async with service.running(), client_of(service) as client:
+        top = await client.post("/nodes", json={"name": "top"})
+        below = await client.post("/nodes", json={"name": "below", "parent_id": top.json()["id"]})
+        refused = [
+            await client.post("/nodes", json={"name": "lost", "parent_id": 999}),
+            await client.patch(below.headers["location"], json={"name": "lost", "parent_id": 999}),
+            await client.delete(top.headers["location"]),
+            await client.post("/adopt?parent=999"),
+        ]
+        after = await client.post("/nodes", json={"name": "after"})
+        pool = await client.get("/ready")
+
+    figures(refused=len(refused))
+    assert [answer.status_code for answer in refused] == [409] * len(refused), [a.text for a in refused]
+    assert (after.status_code, pool.status_code) == (201, 200)
+    assert witness.values("SELECT name FROM nodes ORDER BY id") == ["top", "below", "after"]
+    assert service.failures == []
+
+
+@pytest.mark.parametrize("database", ["asyncpg", "psycopg-async"], indirect=True)
+async def test_a_rule_that_is_refused_at_commit(database, service, witness, ledger, judge, figures):
+    """What a constraint trigger refuses at COMMIT is answered 409 and not stored; what it lets pass is."""
+    async with replace(service, options={"POOL_SIZE": "1"}).running(), client_of(service) as client:
+        witness.run(_RULE.format(condition="NEW.note = 'refused'", state="P0001"))
+        refused = await at_once(WRITES, lambda _: write(client, ledger, note="refused"))
+        stored = await at_once(WRITES, lambda _: write(client, ledger))
+
+    figures(**ledger.figures)
+    assert {(attempt.status, attempt.code) for attempt in refused} == {(409, "check-failed")}
+    assert {attempt.status for attempt in stored} == {201}
+    judge()
+
+
+@pytest.mark.parametrize("database", ["asyncpg", "psycopg-async"], indirect=True)
+async def test_what_cannot_be_put_in_an_order_at_commit_is_repeated(
+    database, service, witness, ledger, judge, figures
+):
+    """A serialization failure that comes at COMMIT is got past by running the operation again."""
+    async with service.running(), client_of(service) as client:
+        witness.run(
+            "CREATE SEQUENCE tries", _RULE.format(condition="nextval('tries') % 3 <> 0", state="40001")
+        )
+        await at_once(WRITES, lambda _: write(client, ledger))
+
+    tries = witness.values("SELECT last_value FROM tries")[0]
+    figures(**ledger.figures, tries=tries)
+    assert {attempt.status for attempt in ledger.attempts} == {201}
+    assert tries == 3 * WRITES
+    judge()
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("database", SERVERS, indirect=True)
+async def test_a_commit_that_is_cut_is_never_repeated(
+    database, is_late, service, witness, ledger, judge, figures
+):
+    """A connection cut at COMMIT, before or behind the database has heard it, is 503 commit-unknown, and is stored once at most."""
+    async with proxy_to(database.url) as proxy:
+        service = replace(service, database=proxy.url)
+        async with service.running(), client_of(service) as client:
+            proxy.cut_at(b"COMMIT", is_late=is_late)
+            cut = await at_once(WRITES, lambda _: write(client, ledger))
+            stored = witness.names()
+            proxy.cut_nothing()
+            after = await at_once(WRITES, lambda _: write(client, ledger))
+
+    figures(**ledger.figures, cuts=proxy.cuts, stored=len(stored))
+    told = [(attempt.status, attempt.code, attempt.retry_after) for attempt in cut]
+    assert told == [(503, "commit-unknown", None)] * WRITES
+    assert (proxy.cuts, len(stored)) == (WRITES, WRITES if is_late else 0)
+    assert {attempt.status for attempt in after} == {201}
+    judge()
+
+
+@pytest.mark.parametrize("database", SERVERS, indirect=True)
+async def test_what_is_cut_before_its_commit_is_repeated(database, service, ledger, judge, figures):
+    """A connection that is lost before COMMIT costs a generated operation nothing: it is run again on another one."""
+    async with proxy_to(database.url) as proxy:
+        service = replace(service, database=proxy.url)
+        async with service.running(), client_of(service) as client:
+            proxy.cut_at(b"INSERT", times=2)
+            await write(client, ledger)
+
+    figures(**ledger.figures, cuts=proxy.cuts)
+    assert ([attempt.status for attempt in ledger.attempts], proxy.cuts) == ([201], 2)
+    judge()
