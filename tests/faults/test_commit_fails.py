@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from httpx2 import AsyncClient
 
 from tests.faults.ground import SERVERS
 from tests.faults.load import at_once, client_of, write
-from tests.faults.proxy import proxy_to
+from tests.faults.proxy import Proxy, proxy_to
 
 WRITES = 5
 
@@ -78,20 +81,16 @@ async def test_what_cannot_be_put_in_an_order_at_commit_is_repeated(
     judge()
 
 
-@pytest.mark.parametrize("is_late", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("is_late", [False, True], ids=["unheard", "heard"])
 @pytest.mark.parametrize("database", SERVERS, indirect=True)
-async def test_a_commit_that_is_cut_is_never_repeated(
-    database, is_late, service, witness, ledger, judge, figures
-):
-    """A connection cut at COMMIT, before or behind the database has heard it, is 503 commit-unknown, and is stored once at most."""
-    async with proxy_to(database.url) as proxy:
-        service = replace(service, database=proxy.url)
-        async with service.running(), client_of(service) as client:
-            proxy.cut_at(b"COMMIT", is_late=is_late)
-            cut = await at_once(WRITES, lambda _: write(client, ledger))
-            stored = witness.names()
-            proxy.cut_nothing()
-            after = await at_once(WRITES, lambda _: write(client, ledger))
+async def test_a_commit_that_is_cut_is_never_repeated(proxied, is_late, witness, ledger, judge, figures):
+    """A connection cut at COMMIT, heard by the database or not, is 503 commit-unknown, and stored once at most."""
+    async with proxied() as (proxy, client):
+        proxy.cut_at(b"COMMIT", following=b"INSERT INTO entries", is_late=is_late)
+        cut = await at_once(WRITES, lambda _: write(client, ledger))
+        stored = witness.names()
+        proxy.cut_nothing()
+        after = await at_once(WRITES, lambda _: write(client, ledger))
 
     figures(**ledger.figures, cuts=proxy.cuts, stored=len(stored))
     told = [(attempt.status, attempt.code, attempt.retry_after) for attempt in cut]
@@ -102,14 +101,27 @@ async def test_a_commit_that_is_cut_is_never_repeated(
 
 
 @pytest.mark.parametrize("database", SERVERS, indirect=True)
-async def test_what_is_cut_before_its_commit_is_repeated(database, service, ledger, judge, figures):
+async def test_what_is_cut_before_its_commit_is_repeated(proxied, ledger, judge, figures):
     """A connection that is lost before COMMIT costs a generated operation nothing: it is run again on another one."""
-    async with proxy_to(database.url) as proxy:
-        service = replace(service, database=proxy.url)
-        async with service.running(), client_of(service) as client:
-            proxy.cut_at(b"INSERT", times=2)
-            await write(client, ledger)
+    async with proxied() as (proxy, client):
+        proxy.cut_at(b"INSERT INTO entries", times=2)
+        await write(client, ledger)
 
     figures(**ledger.figures, cuts=proxy.cuts)
     assert ([attempt.status for attempt in ledger.attempts], proxy.cuts) == ([201], 2)
     judge()
+
+
+@pytest.fixture
+def proxied(database, service) -> Callable[[], AbstractAsyncContextManager[tuple[Proxy, AsyncClient]]]:
+    """Run the service with a proxy between it and its database; gives the proxy, and a client."""
+
+    @asynccontextmanager
+    async def proxied() -> AsyncIterator[tuple[Proxy, AsyncClient]]:
+        async with AsyncExitStack() as ends:
+            proxy = await ends.enter_async_context(proxy_to(database.url))
+            behind = replace(service, database=proxy.url)
+            await ends.enter_async_context(behind.running())
+            yield proxy, await ends.enter_async_context(client_of(behind))
+
+    return proxied

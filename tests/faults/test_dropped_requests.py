@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from splice.testing.servers import HOST
+from tests.faults.ledger import Ledger
 from tests.faults.load import client_of, under_load
 
 DROPPED = 500
 AT_ONCE = 20
-WAYS = ("half a body", "no reading", "half an answer")
 
 
 @pytest.mark.faults
@@ -41,32 +42,42 @@ async def test_five_hundred_dropped_requests_harm_nobody(database, service, witn
     judge()
 
 
-async def _drop(port: int, way: str, number: int, ledger, gate) -> None:
+async def _drop(port: int, drop: Drop, number: int, ledger: Ledger, gate: anyio.CapacityLimiter) -> None:
     try:
-        async with await anyio.connect_tcp(HOST, port) as stream:
-            await {"half a body": _half_a_body, "no reading": _no_reading, "half an answer": _half_an_answer}[
-                way
-            ](stream, ledger)
+        async with await SocketStream.from_socket(_connected(port)) as stream:
+            await drop(stream, ledger)
             if number % 2:
                 _reset(stream)
     finally:
         gate.release_on_behalf_of(number)
 
 
-async def _half_a_body(stream: SocketStream, ledger) -> None:
+async def _half_a_body(stream: SocketStream, ledger: Ledger) -> None:
     name = ledger.new_name()
     ledger.note_unreached(name)
     await stream.send(_post(name)[:-10])
     await anyio.sleep(0.01)
 
 
-async def _no_reading(stream: SocketStream, ledger) -> None:
+async def _no_reading(stream: SocketStream, ledger: Ledger) -> None:
     await stream.send(_post(ledger.new_name()))
 
 
-async def _half_an_answer(stream: SocketStream, _) -> None:
+async def _half_an_answer(stream: SocketStream, _: Ledger) -> None:
     await stream.send(f"GET /orders HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/jsonl\r\n\r\n".encode())
     assert (await stream.receive(1000)).startswith(b"HTTP/1.1 200")
+
+
+Drop = Callable[[SocketStream, Ledger], Awaitable[None]]
+WAYS: tuple[Drop, ...] = (_half_a_body, _no_reading, _half_an_answer)
+
+
+def _connected(port: int) -> socket.socket:
+    """A connection that takes little before it is read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((HOST, port))
+    return connection
 
 
 def _post(name: str) -> bytes:

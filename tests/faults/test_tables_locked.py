@@ -16,7 +16,19 @@ CHECKOUT_SECONDS = 3
 MARGIN_SECONDS = 1
 
 
+METADATA_LOCK = pytest.mark.xfail(
+    strict=True,
+    reason="on MariaDB nothing bounds the wait for a metadata lock but the statement timeout of 30 s: "
+    "innodb_lock_wait_timeout is of rows alone, lock_wait_timeout stays at a day",
+)
+
+
 @pytest.mark.faults
+@pytest.mark.parametrize(
+    "database",
+    ["aiosqlite", "asyncpg", "psycopg-async", pytest.param("asyncmy", marks=METADATA_LOCK)],
+    indirect=True,
+)
 async def test_a_locked_table_costs_no_more_than_its_requests(
     database, service, witness, ledger, judge, figures
 ):

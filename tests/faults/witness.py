@@ -32,6 +32,13 @@ _LOCK = {
     "postgresql": "LOCK TABLE {} IN ACCESS EXCLUSIVE MODE",
     "mariadb": "LOCK TABLES {} WRITE",
 }
+_SLOW_COMMIT = (
+    """CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_sleep(10); RETURN NULL; END $$""",
+    """CREATE CONSTRAINT TRIGGER take_time AFTER INSERT ON entries DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION take_time()""",
+)
+_STAGES = ("START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT")
 
 _LOCK_OF_TABLES = {
     "postgresql": "SELECT pg_advisory_lock(hashtext('splice.create'))",
@@ -128,6 +135,21 @@ class Witness:
         with self._connected() as connection:
             connection.exec_driver_sql(_LOCK_OF_TABLES[self.dialect])
             yield lambda: int(connection.exec_driver_sql(_WAITING[self.dialect]).scalar_one())
+
+    @contextlib.contextmanager
+    def delaying_commits(self) -> Iterator[None]:
+        """Let each COMMIT of a new entry wait: on PostgreSQL for 10 s, on MariaDB, in all of it, for the block."""
+        if self.dialect == "postgresql":
+            self.run(*_SLOW_COMMIT)
+            yield
+            self.run("DROP FUNCTION take_time CASCADE")
+            return
+        with self._connected() as connection:
+            # From another database, so that `kill_sessions` does not end this one.
+            connection.exec_driver_sql("USE information_schema")
+            for stage in _STAGES:
+                connection.exec_driver_sql(f"BACKUP STAGE {stage}")
+            yield
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Connection]:
