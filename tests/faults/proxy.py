@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
@@ -12,7 +13,9 @@ from sqlalchemy import make_url
 
 from splice.testing.servers import HOST
 
-__all__ = ["Proxy", "proxy_to"]
+__all__ = ["Proxy", "Way", "proxy_to"]
+
+Way: TypeAlias = Literal["unheard", "heard", "silent"]
 
 
 @dataclass
@@ -23,7 +26,8 @@ class Proxy:
         url: The database, through the proxy.
         word: Where it cuts the connection; nowhere, if this is None.
         following: What the service must have said before on that connection; drivers say COMMIT when they connect, too.
-        is_late: Whether the database still hears the word, and acts upon it, before the connection is cut.
+        way: What happens then: the connection is cut before the database has heard the word, or after it has acted
+            upon it, or neither side hears anything any more.
         times: How often it cuts at most.
         cuts: How often it has cut.
     """
@@ -31,15 +35,15 @@ class Proxy:
     url: str = field(repr=False)
     word: bytes | None = None
     following: bytes = b""
-    is_late: bool = False
+    way: Way = "unheard"
     times: int = 1_000
     cuts: int = 0
 
     def cut_at(
-        self, word: bytes, *, following: bytes = b"", is_late: bool = False, times: int = 1_000
+        self, word: bytes, *, following: bytes = b"", way: Way = "unheard", times: int = 1_000
     ) -> None:
         """Cut each connection on which the service says this, so many times."""
-        self.word, self.following, self.is_late, self.times, self.cuts = word, following, is_late, times, 0
+        self.word, self.following, self.way, self.times, self.cuts = word, following, way, times, 0
 
     def cut_nothing(self) -> None:
         """Pass everything on."""
@@ -71,30 +75,39 @@ async def proxy_to(database: str) -> AsyncIterator[Proxy]:
 
 async def _pass_on(proxy: Proxy, service: ByteStream, server: ByteStream) -> None:
     """Both ways, until one side ends, or the word is said."""
-    deaf = anyio.Event()
     async with anyio.create_task_group() as group:
+        said = anyio.Event()
 
         async def ask() -> None:
-            before = b""
-            async for said in _spoken(service):
-                if proxy.is_to_cut(said, before):
-                    proxy.cuts += 1
-                    if not proxy.is_late:
-                        break
-                    deaf.set()
-                before += said
-                await server.send(said)
+            await _ask(proxy, service, server, said)
             group.cancel_scope.cancel()
 
         async def answer() -> None:
-            async for said in _spoken(server):
-                if deaf.is_set():
+            async for answered in _spoken(server):
+                if said.is_set():
                     break
-                await service.send(said)
+                await service.send(answered)
+            if said.is_set() and proxy.way == "silent":
+                await anyio.sleep_forever()
             group.cancel_scope.cancel()
 
         group.start_soon(ask)
         group.start_soon(answer)
+
+
+async def _ask(proxy: Proxy, service: ByteStream, server: ByteStream, said: anyio.Event) -> None:
+    """Pass on what the service says, until the connection is to be cut."""
+    before = b""
+    async for asked in _spoken(service):
+        if proxy.is_to_cut(asked, before):
+            proxy.cuts += 1
+            said.set()
+            if proxy.way == "silent":
+                await anyio.sleep_forever()
+            if proxy.way == "unheard":
+                return
+        before += asked
+        await server.send(asked)
 
 
 async def _spoken(stream: ByteStream) -> AsyncIterator[bytes]:
