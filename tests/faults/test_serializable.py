@@ -37,7 +37,7 @@ SNAPSHOT = pytest.mark.xfail(
 def serializable(service: Service) -> Service:
     """The service, each of whose units of work is SERIALIZABLE."""
     level = {"ISOLATION_LEVEL": "SERIALIZABLE"}
-    return replace(service, program="tests.faults.contended:app", options=level)
+    return replace(service, program="tests.faults.own_routes:app", options=level)
 
 
 @on_servers

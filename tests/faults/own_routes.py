@@ -1,8 +1,11 @@
-"""The application with routes of one's own that change rows which others change too."""
+"""The application with more routes of one's own."""
 
+import json
+
+from fastapi import Request
 from sqlalchemy.orm import Session
 
-from tests.faults.application import Counter, SessionDep, app, db
+from tests.faults.application import Counter, Entry, SessionDep, app, db
 
 __all__ = ["app"]
 
@@ -27,3 +30,12 @@ async def increment_again(key: int) -> int:
         return counter.value
 
     return await db.run(work)
+
+
+@app.post("/read-late", status_code=201)
+async def store_what_is_read_late(request: Request, session: SessionDep) -> int:
+    """Read the body after the dependencies: where no parameter declares it, FastAPI does not do so before."""
+    entry = Entry(**json.loads(await request.body()))
+    session.add(entry)
+    await session.flush()
+    return entry.id
