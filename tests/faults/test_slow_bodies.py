@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import replace
@@ -56,10 +57,13 @@ async def _trickle(port: int, path: str, ledger: Ledger) -> None:
     name, start = ledger.new_name(), time.monotonic()
     body = json.dumps({"name": name, **({"seconds": 0} if path == "/held" else {})}).ljust(BYTES).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-    async with await anyio.connect_tcp(HOST, port) as stream:
-        await stream.send(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode())
-        for byte in body:
-            await anyio.sleep(PAUSE_SECONDS)
-            await stream.send(bytes([byte]))
-        status = int((await stream.receive()).split()[1])
-    ledger.note(name, httpx2.Response(status), time.monotonic() - start)
+    response = None
+    # Who is refused is not listened to any longer.
+    with contextlib.suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+        async with await anyio.connect_tcp(HOST, port) as stream:
+            await stream.send(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode())
+            for byte in body:
+                await anyio.sleep(PAUSE_SECONDS)
+                await stream.send(bytes([byte]))
+            response = httpx2.Response(int((await stream.receive()).split()[1]))
+    ledger.note(name, response, time.monotonic() - start)
