@@ -30,6 +30,7 @@ LAYERS = (
         "loading",
         "signatures",
         "cursors",
+        "draining",
         "hosts",
         "limits",
         "preferences",

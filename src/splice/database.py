@@ -60,6 +60,7 @@ READS: Final = "splice_reads"
 UNTIL: Final = "splice_until"
 """In the `info` of a session: when its request is too late, by `time.monotonic`, or None."""
 
+_DISPOSE_SECONDS: Final = 5.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
 
@@ -366,8 +367,7 @@ class _Core:
     async def close(self) -> None:
         opened = self._opened.pop(os.getpid(), None)
         if opened is not None and self.source.owned:
-            with anyio.CancelScope(shield=True):
-                await _dispose(opened.engine)
+            await _dispose(opened.engine)
 
     @contextmanager
     def rebound(self, bind: Bind | AnyConnection) -> Iterator[None]:
@@ -572,7 +572,13 @@ def _sync_twin(session: AnySession) -> Session:
 
 
 async def _dispose(engine: Engine | AsyncEngine) -> None:
+    """Close the connections, but do not wait for a server that has gone away."""
+    with anyio.move_on_after(_DISPOSE_SECONDS, shield=True):
+        await _disposed(engine)
+
+
+async def _disposed(engine: Engine | AsyncEngine) -> None:
     if isinstance(engine, AsyncEngine):
         await engine.dispose()
     else:
-        await anyio.to_thread.run_sync(engine.dispose)
+        await anyio.to_thread.run_sync(engine.dispose, abandon_on_cancel=True)
