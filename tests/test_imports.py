@@ -56,7 +56,7 @@ LAYERS = (
     {"shapes", "bridge"},
     {"probes"},
     {"operations", "problems", "database"},
-    {"routes", "downloads", "checks", "answers", "reports"},
+    {"routes", "downloads", "checks", "answers", "reports", "services"},
     {"handlers"},
     {"openapi", "guard", "pages"},
     {"admin", "application", "router", "testing"},

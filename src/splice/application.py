@@ -26,6 +26,7 @@ from splice.guard import Guard
 from splice.pages import own_routes, take_over_docs
 from splice.problems import Renderer, hoist, render
 from splice.reports import report
+from splice.services import learn_guards
 
 __all__ = ["install"]
 
@@ -136,6 +137,7 @@ def _guard(app: FastAPI, installation: Installation) -> None:
 
     def build_middleware_stack() -> ASGIApp:
         _add_routes(app, installation)
+        learn_guards(app)
         return Guard(build(), installation, debug=app.debug)
 
     # On the instance: classes, and so other applications, stay as they are.
@@ -170,6 +172,7 @@ def _hoist_schema(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         nonlocal hoisted
+        learn_guards(app)
         schema = build()
         if schema is not hoisted:
             # In FastAPI's own cache, so that it is made again when routes are added.

@@ -41,7 +41,7 @@ from splice.hooks import has_committed, keep_committed, run_committed
 from splice.migrations import Mode, bring_up_to_date
 from splice.preferences import wait_seconds
 from splice.probes import ping, wait_for
-from splice.repeats import repeated
+from splice.repeats import repeated, repeated_blocking
 from splice.signatures import read_once
 
 __all__ = [
@@ -388,13 +388,19 @@ class _Core:
 
     async def prepare(self) -> None:
         for prepare in self._preparations():
-            async with Unit[Any](self, writes=True, prepare=False) as session:
-                await run_on(session, prepare)
+            await repeated(functools.partial(self._prepare_once, prepare))
 
     def prepare_blocking(self) -> None:
         for prepare in self._preparations():
-            with Unit[Any](self, writes=True, prepare=False) as session:
-                prepare(session)
+            repeated_blocking(functools.partial(self._prepare_once_blocking, prepare))
+
+    async def _prepare_once(self, prepare: _Preparation) -> None:
+        async with Unit[Any](self, writes=True, prepare=False) as session:
+            await run_on(session, prepare)
+
+    def _prepare_once_blocking(self, prepare: _Preparation) -> None:
+        with Unit[Any](self, writes=True, prepare=False) as session:
+            prepare(session)
 
     def _preparations(self) -> Iterator[_Preparation]:
         """What has still to be done before the first unit of work; done once the caller comes back for more."""
