@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from splice.description import Description, Field
-from tests.http.hostile.values import SECRET, example
+from tests.http.hostile.values import SECRET, example, has_limits
 
 __all__ = [
     "JSON",
@@ -62,6 +62,11 @@ class Model:
     description: Description
     prefix: str
     known: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def judged(self, method: str | None = None) -> list[Field]:
+        """Fields that can be read, or written by a method, and whose type says which values do not fit."""
+        fields = self.description.readable if method is None else self.fields.values()
+        return [f for f in fields if has_limits(f.type) and (method is None or is_writable(f, method))]
 
     @property
     def table(self) -> str:

@@ -72,7 +72,7 @@ def _hidden(model: Model) -> list[str]:
 
 
 def _bad_filters(model: Model) -> Iterator[str]:
-    for field in model.description.readable:
+    for field in model.judged():
         for value in (*_BROKEN_TEXTS, *_wrong_texts(field.type)):
             yield f"{field.name}={value}"
         yield "&".join([f"{field.name}=1"] * 1_001)
@@ -248,7 +248,7 @@ def _bad_members(model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _bad_values(model: Model) -> Iterator[tuple[str, str]]:
-    for field in model.description.readable:
+    for field in model.judged():
         name = json.dumps(field.name)
         for label, text in (
             *unfit_values(field.type),

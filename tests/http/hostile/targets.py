@@ -17,7 +17,7 @@ from tests.http.hostile.values import SECRET
 __all__ = ["INTERNALS", "Answer", "Target", "exchange", "faults", "tells_too_much"]
 
 INTERNALS: Final = re.compile(
-    r"sqlite|asyncpg|psycopg|asyncmy|pymysql|sqlalchemy|pydantic|traceback|\.py\b|select |insert |update |constraint",
+    r"sqlite|asyncpg|psycopg|asyncmy|pymysql|sqlalchemy|pydantic|traceback|\.py\b|\b(select|insert|update) |constraint",
     re.IGNORECASE,
 )
 MAX_PROBLEM_BYTES: Final = 65_536

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
-__all__ = ["SECRET", "Spelling", "example", "unfit_values"]
+__all__ = ["SECRET", "Spelling", "example", "has_limits", "unfit_values"]
 
 SECRET: Final = "k9-canary"
 """Stands in what is sent as a value; no answer may repeat it."""
@@ -65,6 +65,13 @@ BAD_DATES: Final = (
     SECRET,
     "",
 )
+
+
+def has_limits(kind: Any) -> bool:
+    """Whether a type tells what does not fit it; many that are found in databases do not."""
+    if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
+        return kind.precision is not None
+    return isinstance(kind, (sa.JSON, sa.ARRAY, *(type_ for type_, _ in _UNFIT)))
 
 
 def unfit_values(kind: Any) -> Iterator[Spelling]:

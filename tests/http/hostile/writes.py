@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from splice.description import Field
 from tests.http.hostile.attacks import (
     JSON,
     UNFIT,
@@ -12,12 +13,11 @@ from tests.http.hostile.attacks import (
     Attack,
     Headers,
     Model,
-    is_writable,
     sending,
     words,
     writing,
 )
-from tests.http.hostile.values import example, unfit_values
+from tests.http.hostile.values import Spelling, example, unfit_values
 
 __all__ = [
     "BODY_LIMIT",
@@ -36,11 +36,15 @@ BODY_LIMIT: Final = 1_048_576
 def values(models: Sequence[Model]) -> Iterator[Attack]:
     """Each writable field with each unfit value, by POST, PUT and PATCH; null where NULL cannot be stored."""
     for model in models:
-        for field in model.fields.values():
-            wrong = [*unfit_values(field.type), *([] if field.nullable else [("null", "null")])]
-            for write in WRITES:
-                for label, text in wrong if is_writable(field, write[0]) else ():
+        for write in WRITES:
+            for field in model.judged(write[0]):
+                for label, text in (*unfit_values(field.type), *_null(field)):
                     yield writing(model, write, f"{field.name} is {label[:40]}", {field.name: text}, UNFIT)
+
+
+def _null(field: Field) -> Iterator[Spelling]:
+    if not field.nullable:
+        yield "null", "null"
 
 
 def names(models: Sequence[Model]) -> Iterator[Attack]:
