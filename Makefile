@@ -1,7 +1,7 @@
 # Everything happens in .venv, which needs only a Python 3.11 or newer. `make` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults check-all lint types
+.PHONY: help setup run test faults check-all lint types audit
 
 # The first Python that is new enough and can make environments; name another with PYTHON=/path/to/python.
 PYTHON ?=
@@ -44,6 +44,9 @@ types: .venv/.lint .venv/.test ## mypy on the package, pyright on the public API
 	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright
 	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes splice --ignoreexternal
 
+audit: .venv/.audit ## look every pinned version up among known vulnerabilities (asks the internet; what cannot be asked about fails)
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
+
 .venv/.python:
 	@for python in $(TRIED); do \
 		if "$$python" -c '$(FIT)' 2>/dev/null; then found=$$python; break; fi; \
@@ -63,4 +66,8 @@ types: .venv/.lint .venv/.test ## mypy on the package, pyright on the public API
 
 .venv/.lint: .venv/.setup
 	@$(PIP) --group lint
+	@touch $@
+
+.venv/.audit: .venv/.setup
+	@$(PIP) --group audit
 	@touch $@

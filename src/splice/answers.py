@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from splice.database import Database
 from splice.description import Description
+from splice.draining import Drain
 from splice.errors import InternalError, MethodNotAllowed, Problem, RouteNotFound
 from splice.faults import translate
 from splice.problems import (
@@ -41,6 +42,7 @@ class Installation:
     problems: str | None
     offline_docs: bool
     renderer: Renderer | None
+    drain: Drain
 
     @property
     def tables(self) -> Mapping[str, Description]:

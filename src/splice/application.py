@@ -20,22 +20,25 @@ from starlette.types import ASGIApp
 
 from splice.answers import Installation, answer_to
 from splice.database import Database
+from splice.draining import Drain
 from splice.errors import InternalError, Problem, SetupError
 from splice.guard import Guard
 from splice.pages import own_routes, take_over_docs
 from splice.problems import Renderer, hoist, render
 from splice.reports import report
+from splice.services import learn_guards
 
 __all__ = ["install"]
 
 
-def install(
+def install(  # noqa: PLR0913  # what a whole application may choose
     app: FastAPI,
     *databases: Database[Any],
     health: str | None = "/health",
     ready: str | None = "/ready",
     problems: str | None = "/problems",
     offline_docs: bool = True,
+    drain_seconds: float = 0,
     renderer: Renderer | None = None,
 ) -> None:
     """Make a FastAPI application answer every failure by a problem document, and start and stop its databases.
@@ -53,6 +56,7 @@ def install(
         ready: Path that answers 200 when every database does, else 503.
         problems: Path under which each problem type is explained; the `type` of documents begins with it.
         offline_docs: Serve the scripts of /docs and /redoc instead of linking to a CDN.
+        drain_seconds: How long the service goes on after SIGTERM, not ready any more, so that balancers can leave it.
         renderer: Writes the answers, where it shall not be `application/problem+json`.
 
     Raises:
@@ -64,7 +68,9 @@ def install(
         )
     if hasattr(app.state, "splice"):
         raise SetupError("install() was called twice for one application; give all databases to one call")
-    installation = Installation(databases, health, ready, problems, offline_docs, renderer)
+    installation = Installation(
+        databases, health, ready, problems, offline_docs, renderer, Drain(drain_seconds)
+    )
     app.state.splice = installation
     _compose_lifespan(app, installation)
     _register_handlers(app, installation)
@@ -83,7 +89,9 @@ def _compose_lifespan(app: FastAPI, installation: Installation) -> None:
         async with AsyncExitStack() as stack:
             for database in installation.databases:
                 await stack.enter_async_context(database.lifespan(served))
-            yield await stack.enter_async_context(inner(served))
+            state = await stack.enter_async_context(inner(served))
+            with installation.drain.watching():
+                yield state
 
     app.router.lifespan_context = lifespan
 
@@ -129,6 +137,7 @@ def _guard(app: FastAPI, installation: Installation) -> None:
 
     def build_middleware_stack() -> ASGIApp:
         _add_routes(app, installation)
+        learn_guards(app)
         return Guard(build(), installation, debug=app.debug)
 
     # On the instance: classes, and so other applications, stay as they are.
@@ -163,6 +172,7 @@ def _hoist_schema(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         nonlocal hoisted
+        learn_guards(app)
         schema = build()
         if schema is not hoisted:
             # In FastAPI's own cache, so that it is made again when routes are added.

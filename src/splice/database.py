@@ -41,7 +41,7 @@ from splice.hooks import has_committed, keep_committed, run_committed
 from splice.migrations import Mode, bring_up_to_date
 from splice.preferences import wait_seconds
 from splice.probes import ping, wait_for
-from splice.repeats import repeated
+from splice.repeats import repeated, repeated_blocking
 from splice.signatures import read_once
 
 __all__ = [
@@ -60,6 +60,7 @@ READS: Final = "splice_reads"
 UNTIL: Final = "splice_until"
 """In the `info` of a session: when its request is too late, by `time.monotonic`, or None."""
 
+_DISPOSE_SECONDS: Final = 5.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
 
@@ -366,8 +367,7 @@ class _Core:
     async def close(self) -> None:
         opened = self._opened.pop(os.getpid(), None)
         if opened is not None and self.source.owned:
-            with anyio.CancelScope(shield=True):
-                await _dispose(opened.engine)
+            await _dispose(opened.engine)
 
     @contextmanager
     def rebound(self, bind: Bind | AnyConnection) -> Iterator[None]:
@@ -388,13 +388,19 @@ class _Core:
 
     async def prepare(self) -> None:
         for prepare in self._preparations():
-            async with Unit[Any](self, writes=True, prepare=False) as session:
-                await run_on(session, prepare)
+            await repeated(functools.partial(self._prepare_once, prepare))
 
     def prepare_blocking(self) -> None:
         for prepare in self._preparations():
-            with Unit[Any](self, writes=True, prepare=False) as session:
-                prepare(session)
+            repeated_blocking(functools.partial(self._prepare_once_blocking, prepare))
+
+    async def _prepare_once(self, prepare: _Preparation) -> None:
+        async with Unit[Any](self, writes=True, prepare=False) as session:
+            await run_on(session, prepare)
+
+    def _prepare_once_blocking(self, prepare: _Preparation) -> None:
+        with Unit[Any](self, writes=True, prepare=False) as session:
+            prepare(session)
 
     def _preparations(self) -> Iterator[_Preparation]:
         """What has still to be done before the first unit of work; done once the caller comes back for more."""
@@ -572,7 +578,13 @@ def _sync_twin(session: AnySession) -> Session:
 
 
 async def _dispose(engine: Engine | AsyncEngine) -> None:
+    """Close the connections, but do not wait for a server that has gone away."""
+    with anyio.move_on_after(_DISPOSE_SECONDS, shield=True):
+        await _disposed(engine)
+
+
+async def _disposed(engine: Engine | AsyncEngine) -> None:
     if isinstance(engine, AsyncEngine):
         await engine.dispose()
     else:
-        await anyio.to_thread.run_sync(engine.dispose)
+        await anyio.to_thread.run_sync(engine.dispose, abandon_on_cancel=True)

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
+import anyio
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
@@ -73,7 +74,9 @@ def download_headers(name: str) -> dict[str, str]:
 async def _bodies(source: Source, chunk: Chunk) -> AsyncIterator[bytes]:
     yield chunk.body
     while chunk.following is not None:
-        chunk = await source.rest(chunk.following)
+        # A client that goes away ends the download between two chunks: drivers do not like to be interrupted.
+        with anyio.CancelScope(shield=True):
+            chunk = await source.rest(chunk.following)
         yield chunk.body
 
 

@@ -34,6 +34,7 @@ from splice.limits import (
     milliseconds,
     set_in_transaction,
 )
+from splice.locks import PGBOUNCER
 
 __all__ = [
     "DialectName",
@@ -149,6 +150,8 @@ def make_engine(url: URL, settings: EngineSettings, *, is_async: bool | None = N
     given = dict(settings.options)
     connect_args = {**_connect_args(url, settings), **given.pop("connect_args", {})}
     options = {"hide_parameters": True, **_pool_options(url, settings, given), **_isolation(url), **given}
+    if settings.pgbouncer:
+        options["execution_options"] = {PGBOUNCER: True, **given.get("execution_options", {})}
     chosen = says_async(url) if is_async is None else is_async
     make: Callable[..., Engine | AsyncEngine] = create_async_engine if chosen else sa.create_engine
     engine = make(url, connect_args=connect_args, **options)

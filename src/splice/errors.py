@@ -31,6 +31,7 @@ __all__ = [
     "ReferenceMissing",
     "RouteNotFound",
     "SetupError",
+    "ShuttingDown",
     "StillReferenced",
     "TooBusy",
     "UnknownField",
@@ -251,6 +252,15 @@ class DatabaseUnavailable(Problem):
     status = 503
     title = "The database is not available"
     passes_after_seconds: ClassVar[int | None] = 2
+
+
+class ShuttingDown(Problem):
+    """The service is about to end, and wants no more requests; another one may take its place."""
+
+    code = "shutting-down"
+    status = 503
+    title = "Shutting down"
+    passes_after_seconds: ClassVar[int | None] = 5
 
 
 class CommitUnknown(Problem):

@@ -143,7 +143,9 @@ def _of_kind(fault: Fault, description: Description) -> list[Constraint]:
 
 def _place(description: Description, fields: Sequence[str], known: Constraint | None = None) -> _Place:
     shown = tuple(name for name in fields if _is_public(description, name))
-    return _Place(shown, known.name if known else None, known.target if known else None)
+    if known is None or (fields and not shown):  # The name of a rule about hidden fields would tell of them.
+        return _Place(shown)
+    return _Place(shown, known.name, known.target)
 
 
 def _is_public(description: Description, name: str) -> bool:

@@ -13,7 +13,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from fastapi import Request, Response
-from fastapi.params import Depends
 from fastapi.routing import iter_route_contexts
 from fastapi.security import APIKeyQuery
 from pydantic import BaseModel, ValidationError
@@ -23,7 +22,7 @@ from sqlalchemy.orm import Session
 from splice import operations
 from splice.binds import AnySession
 from splice.bridge import HAS_PLACE, run_afresh, run_on
-from splice.database import UNTIL, Database
+from splice.database import UNTIL
 from splice.description import Description
 from splice.documents import parse_document
 from splice.downloads import Source, download, download_headers
@@ -38,25 +37,21 @@ from splice.errors import (
 )
 from splice.exports import MediaType, media_type_of
 from splice.grammar import NAMES, Names
-from splice.operations import RowAnswer, Subject, any_state
+from splice.operations import RowAnswer, any_state
 from splice.paging import Answered, Paging, neighbours, start_of
 from splice.parser import parse
 from splice.plan import plan_children, plan_read, plan_row
 from splice.problems import allowed_methods, from_body_validation
-from splice.readable import Readable, narrowed
 from splice.reads import ReadPlan
 from splice.repeats import repeated
-from splice.schemas import Schemas
+from splice.services import Service
 from splice.signatures import read_once
 from splice.terms import Query, Verb
 
 __all__ = [
     "HANDLERS",
-    "Guards",
     "Handler",
     "Listing",
-    "Related",
-    "Service",
     "answer_options",
     "answer_query",
     "body_of",
@@ -69,82 +64,10 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-Guards: TypeAlias = Sequence[Depends]
-"""Dependencies that stand before all routes of a resource."""
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
 _SURROUNDINGS: Final = "splice_surroundings"
 _JSON: Final = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What the handlers of one resource need; `commits` where the session's own dependency does not.
-
-    `related` are the services of models that relations lead to; `guards` are the dependencies that stand before all of
-    its routes. `db` is None, and `lasting` tells whether the session outlives the handler, where sessions come from a
-    dependency of the user's own.
-    """
-
-    subject: Subject
-    readable: Readable
-    schemas: Schemas
-    paging: Paging
-    related: Related
-    guards: Guards
-    db: Database[Any] | None
-    commits: bool
-    lasting: bool
-
-    @property
-    def description(self) -> Description:
-        """The model that is served."""
-        return self.subject.description
-
-
-class Related(Mapping[type[Any], Readable]):
-    """What may be asked of the models that relations lead to; grows with the resources of the database.
-
-    A relation goes around the routes of its target, so it must not lead where they would not: only to resources whose
-    dependencies are those of the one that is asked, too. Of several resources of a model it shows what all of them do.
-    """
-
-    def __init__(self, offered: dict[type[Any], list[Service]], guards: Guards) -> None:
-        self._offered = offered
-        self._guards = guards
-        self._known: dict[type[Any], tuple[int, Service | None]] = {}
-
-    def offer(self, service: Service) -> None:
-        """Let relations lead to a service."""
-        self._offered.setdefault(service.description.model, []).append(service)
-
-    def service(self, model: type[Any]) -> Service | None:
-        """That of a model, narrowed to what may be seen of it."""
-        offered = self._offered.get(model, [])
-        count, found = self._known.get(model, (0, None))
-        if count != len(offered):
-            found = _narrowed([one for one in offered if all(guard in self._guards for guard in one.guards)])
-            self._known[model] = len(offered), found
-        return found
-
-    def __getitem__(self, model: type[Any]) -> Readable:
-        service = self.service(model)
-        if service is None:
-            raise KeyError(model)
-        return service.readable
-
-    def __iter__(self) -> Iterator[type[Any]]:
-        return (model for model in self._offered if self.service(model) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def _narrowed(services: Sequence[Service]) -> Service | None:
-    if len(services) < 2:
-        return services[0] if services else None
-    first = services[0]
-    return replace(first, readable=narrowed(first.readable, [one.readable for one in services]))
 
 
 @dataclass(frozen=True, slots=True)

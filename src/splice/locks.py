@@ -16,9 +16,20 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
-from splice.errors import DatabaseUnavailable
+from splice.errors import DatabaseUnavailable, SetupError
 
-__all__ = ["begin_immediate", "lock_name_in_mariadb", "locked", "locked_file", "locked_until_commit", "pause"]
+__all__ = [
+    "PGBOUNCER",
+    "begin_immediate",
+    "lock_name_in_mariadb",
+    "locked",
+    "locked_file",
+    "locked_until_commit",
+    "pause",
+]
+
+PGBOUNCER: Final = "splice_pgbouncer"
+"""An option of engines whose transactions each have another back end."""
 
 _POLL_SECONDS: Final = 0.1
 
@@ -50,10 +61,16 @@ def locked(connection: Connection, name: str, seconds: int) -> Iterator[None]:
     SQLite has none: there the transaction itself is the lock.
 
     Raises:
+        SetupError: A PgBouncer stands in between, where a session's lock would stay with a back end of everybody's.
         DatabaseUnavailable: Another process has held the lock for all the time.
     """
     if connection.dialect.name == "sqlite":
         yield
+    elif connection.get_execution_options().get(PGBOUNCER):
+        raise SetupError(
+            "migrations do not run through PgBouncer, whose back ends change with each transaction; give `splice db` "
+            "the address of the database itself, as DATABASE_URL or by --database"
+        )
     elif connection.dialect.name == "postgresql":
         with _locked_in_postgresql(connection, name, seconds):
             yield

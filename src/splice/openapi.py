@@ -36,11 +36,11 @@ from splice.errors import (
     UnknownParameter,
 )
 from splice.exports import CsvWriter, lines
-from splice.handlers import Service
 from splice.parameters import list_parameters, row_parameters
 from splice.problems import responses
 from splice.reads import Selection
 from splice.schemas import Page
+from splice.services import Service
 from splice.terms import Verb
 from splice.vocabulary import example_queries
 

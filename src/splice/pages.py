@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from splice.answers import Installation
-from splice.errors import DatabaseUnavailable, NotFound
+from splice.errors import DatabaseUnavailable, NotFound, ShuttingDown
 from splice.problems import explain, explain_as_page, render
 
 __all__ = ["own_routes", "take_over_docs"]
@@ -24,26 +24,29 @@ __all__ = ["own_routes", "take_over_docs"]
 def own_routes(installation: Installation) -> Iterator[Route]:
     """The routes that an installation serves: health, readiness, and a page for each problem type.
 
-    Readiness answers 503 while one of the databases is away; health never asks them.
+    Readiness answers 503 while one of the databases is away, and once the service is about to end; health never asks.
     """
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers=_FRESH)
 
-    async def ready(request: Request) -> Response:
-        try:
-            for database in installation.databases:
-                await database.ping()
-        except DatabaseUnavailable as problem:
-            return render(problem, request.scope)
-        return JSONResponse({"status": "ready"}, headers=_FRESH)
-
     if installation.health is not None:
         yield Route(installation.health, health, include_in_schema=False)
     if installation.ready is not None:
-        yield Route(installation.ready, ready, include_in_schema=False)
+        yield Route(installation.ready, partial(_ready, installation), include_in_schema=False)
     if installation.problems is not None:
         yield Route(f"{installation.problems}/{{code}}", _explain_problem, include_in_schema=False)
+
+
+async def _ready(installation: Installation, request: Request) -> Response:
+    if installation.drain.has_begun:
+        return render(ShuttingDown(), request.scope)
+    try:
+        for database in installation.databases:
+            await database.ping()
+    except DatabaseUnavailable as problem:
+        return render(problem, request.scope)
+    return JSONResponse({"status": "ready"}, headers=_FRESH)
 
 
 _FRESH: Final = MappingProxyType({"Cache-Control": "no-store"})

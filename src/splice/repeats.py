@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +13,7 @@ from splice.drivers import classify
 from splice.errors import CommitUnknown, Problem
 from splice.faults import attempts_at
 
-__all__ = ["repeated"]
+__all__ = ["repeated", "repeated_blocking"]
 
 _T = TypeVar("_T")
 
@@ -34,16 +33,43 @@ async def repeated(unit: Callable[[], Awaitable[_T]], until: float | None = None
         CommitUnknown: It may be stored, so it was not run again.
         Problem: What the last run has met.
     """
-    deadline = min(time.monotonic() + _SECONDS, until or float("inf"))
-    for attempt in itertools.count(1):
+    tries = _Tries(until)
+    while True:
         try:
             return await unit()
         except Exception as error:
-            pause = random.uniform(0, min(0.02 * 2**attempt, _LONGEST_PAUSE_SECONDS))  # noqa: S311  # spreads load
-            if attempt >= _attempts_at(error) or time.monotonic() + pause > deadline:
+            pause = tries.pause_after(error)
+            if pause is None:
                 raise
         await anyio.sleep(pause)
-    raise AssertionError  # the count does not end
+
+
+def repeated_blocking(unit: Callable[[], _T]) -> _T:
+    """The same, where there is no event loop."""
+    tries = _Tries()
+    while True:
+        try:
+            return unit()
+        except Exception as error:
+            pause = tries.pause_after(error)
+            if pause is None:
+                raise
+        time.sleep(pause)
+
+
+class _Tries:
+    """How often a unit has been run, and whether it is to be run again."""
+
+    def __init__(self, until: float | None = None) -> None:
+        self._number = 0
+        self._until = min(time.monotonic() + _SECONDS, until or float("inf"))
+
+    def pause_after(self, error: Exception) -> float | None:
+        """Seconds to wait before the next run; None where there shall be none."""
+        self._number += 1
+        pause = random.uniform(0, min(0.02 * 2**self._number, _LONGEST_PAUSE_SECONDS))  # noqa: S311  # spreads load
+        is_last = self._number >= _attempts_at(error) or time.monotonic() + pause > self._until
+        return None if is_last else pause
 
 
 def _attempts_at(error: Exception) -> int:

@@ -29,10 +29,7 @@ from splice.description import Description, Field, describe
 from splice.errors import Invalid, NotFound, SetupError
 from splice.handlers import (
     HANDLERS,
-    Guards,
     Handler,
-    Related,
-    Service,
     answer_options,
     answer_query,
     children_of,
@@ -55,6 +52,7 @@ from splice.reads import Selection
 from splice.routes import ResourceRoute, settled
 from splice.schemas import Page, Schemas, column_limits
 from splice.serializers import Serializers, row_serializer
+from splice.services import GENERATED, Guards, Related, Service, learn_guards
 from splice.shapes import EntityShape, RowShape, sources_of
 from splice.terms import VERBS, Query, Verb
 
@@ -72,9 +70,6 @@ MAX_BODY_BYTES: Final = 1_048_576
 _PAGING: Final = Paging()
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_GENERATED: Final = "splice_generated"
-"""The attribute of a generated endpoint that says what it does."""
-
 _UNREAD: Final = WrapValidator(lambda value, _handler: value)
 """FastAPI documents the body by its model, but the handler parses it: once, from the bytes, strictly."""
 
@@ -117,7 +112,7 @@ class Generated:
 
 def generated_by(endpoint: object) -> Generated | None:
     """What stands behind the endpoint of a generated route; None for one of the user's own."""
-    found: Generated | None = getattr(endpoint, _GENERATED, None)
+    found: Generated | None = getattr(endpoint, GENERATED, None)
     return found
 
 
@@ -205,7 +200,7 @@ class Resource(APIRouter, Generic[_M]):
             db,
             commits=db is None and commit,
             lasting=self._session.scope != "function",
-            guards=tuple(options.get("dependencies") or ()),
+            guards=Guards(options.get("dependencies") or ()),
         )
         if {"list", "read"} & set(self._verbs):
             self._service.related.offer(self._service)
@@ -473,12 +468,13 @@ class Resource(APIRouter, Generic[_M]):
         async def endpoint(
             _request: Request, _response: Response, _session: Any, _body: Any = None, **key: Any
         ) -> Response:
+            learn_guards(_request.app)
             answer = await handler(self._service, _request, _session, _key_values(key))
             # What dependencies have set on FastAPI's injected response belongs to the answer.
             answer.headers.raw.extend(_response.headers.raw)
             return answer
 
-        setattr(endpoint, _GENERATED, Generated(verb, self._service, self._db, form, relation))
+        setattr(endpoint, GENERATED, Generated(verb, self._service, self._db, form, relation))
         body = query_body(self._service) if form == "document" else self._body(verb)
         parameters = [
             _keyword("_request", Request),
@@ -506,6 +502,7 @@ class Resource(APIRouter, Generic[_M]):
         return _signed(row, f"row_of_{self.description.table}", parameters)
 
     async def _query(self, request: Request) -> Query:
+        learn_guards(request.app)
         query = query_of(request, self._service.paging.names)
         plan_read(query, self._service.readable)
         return query

@@ -25,6 +25,8 @@ __all__ = ["AsStored", "Json", "Moment", "Number", "Value"]
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?|[0-9]{2}:[0-9]{2}.*")
+_EXACT_DIGITS: Final = 15
+"""Of a number that a double holds; SQLite would store more of them as another number."""
 _EPOCH_DAY: Final = "1970-01-01T"
 
 
@@ -141,7 +143,7 @@ _READERS: Final[tuple[tuple[type[Any], Callable[[Any], Any]], ...]] = (
 def _is_moment(value: str) -> str:
     """ISO 8601 with a space or a T, or the plain number by which some programs store time."""
     try:
-        if _NUMBER.fullmatch(value):
+        if _NUMBER.fullmatch(value) and sum(map(str.isdigit, value)) <= _EXACT_DIGITS:
             return value
         if _MOMENT.fullmatch(value):
             dt.datetime.fromisoformat(_EPOCH_DAY + value if value[2] == ":" else value)
@@ -149,7 +151,7 @@ def _is_moment(value: str) -> str:
     except ValueError:
         pass
     raise PydanticCustomError(
-        "moment_parsing", "Input should be a date or a time as SQLite stores it, such as 2026-01-31 12:00:00"
+        "moment_parsing", "Input should be a date, a time or both, such as 2026-01-31 12:00:00"
     )
 
 

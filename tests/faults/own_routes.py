@@ -71,10 +71,10 @@ async def store_what_is_read_late(request: Request, session: SessionDep) -> int:
     return entry.id
 
 
-@app.post("/slow", status_code=201)
-async def store_slowly(entry: str, session: SessionDep) -> None:
-    """Store an entry, and then wait for a statement that takes seconds."""
-    session.add(Entry(name=entry))
+@app.post("/counters/{key}/slow", status_code=201)
+async def change_slowly(key: int, session: SessionDep) -> None:
+    """Change a row, and then wait for a statement that takes seconds."""
+    (await session.get_one(Counter, key)).value += 1
     await session.flush()
     await session.execute(text(SLOW[db.dialect]))
 

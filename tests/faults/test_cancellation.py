@@ -16,14 +16,15 @@ from tests.faults.service import Service
 from tests.faults.witness import Witness
 
 CLIENTS = 20
-ROWS = 131_072
+LINES = 131_072
+ROWS = 5
 GIVEN_UP_SECONDS = 0.3
 PROGRAM = "tests.faults.own_routes:app"
 NOT_INTERRUPTED = pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="a statement on SQLite goes on in its thread when its request has been cancelled, and keeps the write lock: "
-    "nobody interrupts it",
+    reason="a statement goes on, in the server or in SQLite's thread, when its request has been cancelled, and keeps "
+    "its locks: nobody tells the database, nor has it look for its client",
 )
 NOT_NAMED = pytest.mark.xfail(
     strict=True,
@@ -50,7 +51,7 @@ async def test_downloads_that_are_given_up_leave_nothing_behind(database, servic
         whole = await _download(client)
 
     figures(downloads=CLIENTS, held_by_stalled=held, left=left, rows=whole)
-    assert (held, left, idle, whole) == (0, 0, [], ROWS)
+    assert (held, left, idle, whole) == (0, 0, [], LINES)
     assert _unforeseen(service) == []
 
 
@@ -79,29 +80,37 @@ async def test_clients_that_give_up_waiting_leave_nothing_behind(
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(
-    "database", [pytest.param("aiosqlite", marks=NOT_INTERRUPTED), *SERVERS], indirect=True
-)
 async def test_a_request_that_is_cancelled_leaves_nothing_behind(database, service, witness, figures):
     """What a middleware cancels in the middle of a statement stores nothing, and its connection is clean or gone."""
     service = replace(service, program=PROGRAM)
     async with service.running(), client_of(service) as client:
-        row = (await client.post("/counters", json={"value": 7})).headers["location"]
-        headers = {"X-Seconds": str(GIVEN_UP_SECONDS)}
-        start = time.monotonic()
-        cancelled = await at_once(5, lambda _: client.post("/slow?entry=x", headers=headers))
-        seconds = time.monotonic() - start
+        rows = await _counters(client)
+        cancelled = await at_once(ROWS, lambda number: _cancelled(client, rows[number]))
         left = await _quiet(client)
         idle = [session for session in witness.sessions() if session.is_idle_in_transaction]
-        running = _still_running(witness)
-        after = await at_once(CLIENTS, lambda _: client.get(row))
-        changed = await client.patch(row, json={"value": 8})
+        after = await at_once(CLIENTS, lambda number: client.get(rows[number % ROWS]))
 
-    figures(cancelled=len(cancelled), seconds=seconds, left=left, statements_still_running=running)
+    figures(cancelled=ROWS, left=left, statements_still_running=_still_running(witness))
     assert {answer.status_code for answer in cancelled} == {504}
-    assert (left, idle, witness.names()) == (0, [], [])
+    assert (left, idle) == (0, [])
     assert {(answer.status_code, answer.json()["value"]) for answer in after} == {(200, 7)}
-    assert changed.status_code == 200
+    assert service.failures == []
+
+
+@pytest.mark.faults
+@NOT_INTERRUPTED
+async def test_a_request_that_is_cancelled_keeps_no_lock(database, service, witness, figures):
+    """The rows that a cancelled request has changed can be changed by others within 3 seconds."""
+    service = replace(service, program=PROGRAM)
+    async with service.running(), client_of(service) as client:
+        row, *_ = await _counters(client)
+        await _cancelled(client, row)
+        start = time.monotonic()
+        changed = await client.patch(row, json={"value": 8})
+        seconds = time.monotonic() - start
+
+    figures(status=changed.status_code, seconds=seconds)
+    assert (changed.status_code, seconds < 3) == (200, True)
     assert service.failures == []
 
 
@@ -111,8 +120,8 @@ async def test_a_statement_that_its_route_gives_up_leaves_nothing_behind(databas
     """A route that gives up a statement costs its own request at most, and its connection is clean or gone."""
     service = replace(service, program=PROGRAM)
     async with service.running(), client_of(service) as client:
-        row = (await client.post("/counters", json={"value": 7})).headers["location"]
-        given_up = await at_once(5, lambda _: client.get(f"/impatient?seconds={GIVEN_UP_SECONDS}"))
+        row, *_ = await _counters(client)
+        given_up = await at_once(ROWS, lambda _: client.get(f"/impatient?seconds={GIVEN_UP_SECONDS}"))
         left = await _quiet(client)
         idle = [session for session in witness.sessions() if session.is_idle_in_transaction]
         after = await at_once(CLIENTS, lambda _: client.get(row))
@@ -124,10 +133,20 @@ async def test_a_statement_that_its_route_gives_up_leaves_nothing_behind(databas
     assert service.failures == []
 
 
+async def _counters(client: httpx2.AsyncClient) -> list[str]:
+    made = [await client.post("/counters", json={"value": 7}) for _ in range(ROWS)]
+    return [answer.headers["location"] for answer in made]
+
+
+async def _cancelled(client: httpx2.AsyncClient, row: str) -> httpx2.Response:
+    """Change a row by a request that is cancelled while it waits for a slow statement."""
+    return await client.post(f"{row}/slow", headers={"X-Seconds": str(GIVEN_UP_SECONDS)})
+
+
 def _fill(witness: Witness) -> None:
     witness.run("INSERT INTO orders (name) VALUES ('a line of a long download')")
     rows = 1
-    while rows < ROWS:
+    while rows < LINES:
         witness.run("INSERT INTO orders (name) SELECT name FROM orders")
         rows *= 2
 

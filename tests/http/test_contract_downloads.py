@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gc
 import io
 import json
+import logging
 import tracemalloc
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
+import anyio
 import pytest
 import sqlalchemy as sa
 from fastapi import Depends, FastAPI
@@ -247,3 +250,46 @@ def test_memory_is_flat(service, many):
 
     peak(2_000)
     assert peak(20_000) < peak(2_000) * 2
+
+
+def test_a_client_that_goes_away_is_no_failure(service, many, caplog):
+    """One that leaves in the middle of a chunk leaves no connection behind, and no word in any log."""
+    with caplog.at_level(logging.WARNING):
+        for moment in range(1, 9):
+            service.client.portal.call(leave, service, moment / 1_000)
+        gc.collect()
+
+    assert service.db.engine.pool.checkedout() == 0
+    assert [record.getMessage()[:80] for record in caplog.records] == []
+
+
+async def leave(service: Any, seconds: float) -> None:
+    """Download books, and go away this long after the second chunk is asked for."""
+    asked, sent = anyio.Event(), 0
+
+    async def receive() -> dict[str, Any]:
+        await asked.wait()
+        await anyio.sleep(seconds)
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal sent
+        sent += message["type"] == "http.response.body"
+        if sent:
+            asked.set()
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/books",
+        "raw_path": b"/books",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"accept", b"application/jsonl")],
+        "client": ("127.0.0.1", 50_000),
+        "server": ("127.0.0.1", 80),
+    }
+    await service.app(scope, receive, send)

@@ -11,6 +11,7 @@ from fastapi.routing import iter_route_contexts
 
 from splice.handlers import answer_options
 from splice.router import generated_by
+from splice.services import learn_guards
 
 __all__ = ["Listed", "listed_routes", "resources_of"]
 
@@ -37,6 +38,7 @@ def listed_routes(app: FastAPI) -> list[Listed]:
 
 
 def _listed_now(app: FastAPI) -> list[Listed]:
+    learn_guards(app)
     found: dict[tuple[str, int], Listed] = {}
     for context in iter_route_contexts(app.routes):
         listed = _listed(context)

@@ -26,6 +26,10 @@ _STARTUP_FAILURE: Final = 3
 """uvicorn's exit code for an application that could not start."""
 
 
+_GRACE_SECONDS: Final = 10
+"""How long running requests may take to finish after the signal to end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a service listens."""
@@ -102,7 +106,12 @@ def serve(app: str, folder: Path, address: Address, *, workers: int, watched: Pa
         workers: Processes.
         watched: The folder whose changes start the one process again; None for no watching.
     """
-    options: dict[str, Any] = {"host": address.host, "port": address.port, "log_config": _log_config()}
+    options: dict[str, Any] = {
+        "host": address.host,
+        "port": address.port,
+        "log_config": _log_config(),
+        "timeout_graceful_shutdown": _GRACE_SECONDS,
+    }
     if workers > 1:
         return _serve_in_processes(uvicorn.Config(app, workers=workers, **options))
     if watched is not None:

@@ -25,7 +25,6 @@ from splice.explain.sql import Statement, Unsaid, statement_of
 from splice.explain.writes import deletes, inserts, loads_before_delete, updates
 from splice.handlers import (
     Listing,
-    Service,
     answer_options,
     body_of,
     list_of,
@@ -41,6 +40,7 @@ from splice.problems import from_validation
 from splice.reads import KeyIs, Many, ReadPlan, Selection
 from splice.router import Generated, generated_by
 from splice.schemas import changes, new_values
+from splice.services import Service, learn_guards
 from splice.statements import children_of, count_rows, count_some, lock_entity, select_children
 from splice.terms import Verb
 
@@ -98,6 +98,7 @@ def explain_request(
         SetupError: The request is for a route of the user's own, or cannot be read.
     """
     asked = _read(request)
+    learn_guards(app)
     context, scope = _find(app, asked)
     generated = _generated(context, asked)
     spoken = _dialect(generated, dialect)
