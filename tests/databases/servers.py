@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psycopg
 import pymysql
@@ -133,9 +134,8 @@ class OwnServer:
     def start(self) -> None:
         """Start it, unless it runs, and wait until it answers."""
         if not self._running:
-            # What the lifeline of a server removes at its end is a folder of its own: the data stay.
-            lifeline = Home(Path(self.place.path) / "lifeline", self.place.account)
-            lifeline.path.mkdir(exist_ok=True)
+            # What the lifeline of a server removes, some time after its end, is a folder of its own: the data stay.
+            lifeline = Home(Path(mkdtemp(prefix="lifeline-", dir=self.place.path)), self.place.account)
             lifeline.path.chmod(0o777)
             running = ExitStack()
             running.enter_context(
