@@ -13,11 +13,11 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
 
 import psycopg
 import pymysql
@@ -134,10 +134,10 @@ class OwnServer:
     def start(self) -> None:
         """Start it, unless it runs, and wait until it answers."""
         if not self._running:
-            # What the lifeline of a server removes, some time after its end, is a folder of its own: the data stay.
-            lifeline = Home(Path(mkdtemp(prefix="lifeline-", dir=self.place.path)), self.place.account)
-            lifeline.path.chmod(0o777)
-            running = ExitStack()
+            # What a lifeline removes, some time after its server has ended, is a folder of its own: the data stay.
+            folder = Path(tempfile.mkdtemp(prefix="lifeline-", dir=self.place.path))
+            folder.chmod(0o777)
+            lifeline, running = Home(folder, self.place.account), ExitStack()
             running.enter_context(
                 lifeline.serve(self.stop_signal, lambda _: self.command, lambda _: self.ask(self.server.port))
             )
