@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import sys
 import time
@@ -49,6 +50,7 @@ __all__ = [
     "UNTIL",
     "Database",
     "Unit",
+    "seconds_to",
 ]
 
 _T = TypeVar("_T")
@@ -60,6 +62,8 @@ READS: Final = "splice_reads"
 UNTIL: Final = "splice_until"
 """In the `info` of a session: when its request is too late, by `time.monotonic`, or None."""
 
+_GRACE_SECONDS: Final = 3.0
+"""The server is to end a statement by itself, if it can."""
 _DISPOSE_SECONDS: Final = 5.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
@@ -175,6 +179,13 @@ class Database(Generic[_S]):
     def is_async(self) -> bool:
         """Whether sessions are `AsyncSession`; known without an engine."""
         return self._core.source.is_async
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long an operation waits for a server that does not even end its statements; infinite for your engines."""
+        source = self._core.source
+        is_bounded = source.has_server and source.owned and source.is_async
+        return self.settings.statement_timeout_seconds + _GRACE_SECONDS if is_bounded else math.inf
 
     @property
     def engine(self) -> Engine | AsyncEngine:
@@ -420,7 +431,7 @@ class _Core:
         if self.source.is_single and self.joinable() is not None:
             return None  # A unit inside of a unit is a savepoint there, and would wait for itself.
         gate = self._gate()
-        with anyio.move_on_after(_seconds_to(until, self.settings.checkout_timeout_seconds)):
+        with anyio.move_on_after(seconds_to(until, self.settings.checkout_timeout_seconds)):
             await gate.acquire()
             return gate
         raise TooBusy("No connection to the database came free in time", retry_after_seconds=1)
@@ -562,7 +573,8 @@ def _until(connection: HTTPConnection) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
-def _seconds_to(until: float | None, most: float) -> float:
+def seconds_to(until: float | None, most: float) -> float:
+    """What is left until a time of `time.monotonic`, and no more than that is usual."""
     return most if until is None else max(0.0, min(most, until - time.monotonic()))
 
 
