@@ -84,7 +84,7 @@ class Database(Generic[_S]):
             here.
         pool_size: Connections, and so units of work at once; of an engine made here.
         checkout_timeout_seconds: How long a unit waits for a connection before it fails with `TooBusy`.
-        statement_timeout_seconds: How long one statement may take on a server; of an engine made here.
+        statement_timeout_seconds: How long one statement may take; of an engine made here.
         start_timeout_seconds: How long the start waits for a server that does not answer yet.
         engine_options: Passed to `create_engine`, where they win over what splice sets; of an engine made here.
 

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
 from splice.drivers import sqlstate_of
 from splice.errors import SetupError
@@ -30,9 +30,11 @@ from splice.limits import (
     limit_mariadb,
     limit_postgresql,
     limit_sqlite,
+    limit_sqlite_statement,
     mariadb_limit,
     milliseconds,
     set_in_transaction,
+    start_clock,
 )
 from splice.locks import PGBOUNCER
 
@@ -364,19 +366,27 @@ def _prepare_sqlite(engine: Engine, settings: EngineSettings) -> None:
     sa.event.listen(engine, "connect", functools.partial(_set_up_sqlite, in_memory=is_in_memory(engine.url)))
     seconds = float(settings.options.get("connect_args", {}).get("timeout", settings.lock_timeout_seconds))
 
+    statement_seconds = settings.statement_timeout_seconds
+
     def begin(connection: Connection) -> None:
         if not _is_autocommit(connection):
             limit_sqlite(connection, seconds)
             connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN_OPTION, "BEGIN"))
 
     sa.event.listen(engine, "begin", begin)
+    sa.event.listen(
+        engine,
+        "before_cursor_execute",
+        lambda connection, *_: limit_sqlite_statement(connection, statement_seconds),
+    )
 
 
 def _is_autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
-def _set_up_sqlite(dbapi_connection: Any, _: object, *, in_memory: bool) -> None:
+def _set_up_sqlite(dbapi_connection: Any, record: ConnectionPoolEntry, *, in_memory: bool) -> None:
+    start_clock(getattr(dbapi_connection, "driver_connection", dbapi_connection), record)
     cursor = dbapi_connection.cursor()
     try:
         cursor.execute("PRAGMA foreign_keys=ON")
