@@ -1,7 +1,7 @@
 # Everything happens in .venv, which needs only a Python 3.11 or newer. `make` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check-all lint types audit
+.PHONY: help setup run test faults check-all lint types audit
 
 # The first Python that is new enough and can make environments; name another with PYTHON=/path/to/python.
 PYTHON ?=
@@ -28,7 +28,10 @@ run: .venv/.setup ## serve examples/users on 127.0.0.1:8000 (PORT= and DATABASE_
 test: .venv/.test ## run the suite on SQLite, PostgreSQL and, where mariadbd is installed, MariaDB (ARGS= go to pytest)
 	@exec $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-check-all: .venv/.test ## the slow tests, then the oldest and newest versions that are supported
+faults: .venv/.test ## every case of tests/faults, quick and long, and a table of them
+	@exec $(BIN)/python -m pytest tests/faults -n $(WORKERS) -m "" $(ARGS)
+
+check-all: .venv/.test faults ## the slow tests and the faults, then the oldest and newest versions that are supported
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 	@$(BIN)/python scripts/support.py --check
 

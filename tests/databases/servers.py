@@ -1,5 +1,7 @@
 """The servers of the tests: the product's own throw-away PostgreSQL, and a MariaDB made the same way.
 
+`OwnServer` is one for a test that ends it and starts it again; it keeps what it has acknowledged, as the others do not.
+
 MariaDB comes from the system alone. How a server is started, kept without durability and ended with the process that
 started it is told in `splice.testing.servers`.
 """
@@ -9,11 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pymysql
 
+from splice.testing import servers
 from splice.testing.servers import (
     HOST,
     USER,
@@ -23,10 +31,21 @@ from splice.testing.servers import (
     home,
     new_password,
     postgresql,
+    postgresql_binaries,
     version_of,
 )
 
-__all__ = ["Server", "free_port", "home", "mariadb", "mariadb_is_installed", "postgresql"]
+__all__ = [
+    "OwnServer",
+    "Server",
+    "free_port",
+    "home",
+    "mariadb",
+    "mariadb_is_installed",
+    "own_server",
+    "postgresql",
+    "reserved_port",
+]
 
 
 def mariadb_is_installed() -> bool:
@@ -43,13 +62,15 @@ def mariadb() -> Iterator[Server]:
         raise RuntimeError(message)
     password = new_password()
     with home(owners=("mysql", "nobody")) as place, place.secret(first_statements(password)) as file:
-        place.run(
-            installer, "--no-defaults", f"--datadir={place.data}", "--skip-test-db", "--skip-name-resolve"
-        )
+        install_mariadb(installer, place)
         with place.serve(
             "KILL", lambda port: mariadb_command(server, place, port, file), answers(password)
         ) as port:
             yield Server("mariadb", version_of(server), port, password)
+
+
+def install_mariadb(installer: Path, place: Home) -> None:
+    place.run(installer, "--no-defaults", f"--datadir={place.data}", "--skip-test-db", "--skip-name-resolve")
 
 
 def first_statements(password: str) -> str:
@@ -91,6 +112,119 @@ def answers(password: str) -> Callable[[int], bool]:
     def answers(port: int) -> bool:
         with contextlib.suppress(pymysql.err.OperationalError):
             pymysql.connect(host=HOST, port=port, user=USER, password=password, connect_timeout=2).close()
+            return True
+        return False
+
+    return answers
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A server that a test may stop, kill and start again: its port and its data stay."""
+
+    server: Server
+    place: Home
+    command: Sequence[str]
+    pid_file: Path
+    stop_signal: str
+    ask: Callable[[int], bool]
+    _running: list[ExitStack] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it answers."""
+        if not self._running:
+            # What the lifeline of a server removes at its end is a folder of its own: the data stay.
+            lifeline = Home(Path(self.place.path) / "lifeline", self.place.account)
+            lifeline.path.mkdir(exist_ok=True)
+            lifeline.path.chmod(0o777)
+            running = ExitStack()
+            running.enter_context(
+                lifeline.serve(self.stop_signal, lambda _: self.command, lambda _: self.ask(self.server.port))
+            )
+            self._running.append(running)
+
+    def stop(self) -> None:
+        """Stop it as its administrator does: what runs is cut off, what is committed is kept."""
+        if self._running:
+            self._running.pop().close()
+
+    def kill(self) -> None:
+        """End it at once, as `kill -9` does."""
+        os.kill(int(self.pid_file.read_text().split()[0]), signal.SIGKILL)
+        self.stop()
+
+
+@contextlib.contextmanager
+def own_server(dialect: str) -> Iterator[OwnServer]:
+    """Make a server of one's own, and start it; it ends with the block, its folder with the process at the latest."""
+    make = {"postgresql": _own_postgresql, "mariadb": _own_mariadb}[dialect]
+    owners = {"postgresql": ("postgres", "nobody"), "mariadb": ("mysql", "nobody")}[dialect]
+    with home(owners) as place, reserved_port() as port, ExitStack() as ends:
+        # Its own lifeline would leave the data behind if the tests were killed.
+        ends.enter_context(place.serve("KILL", lambda _: ["sleep", "infinity"], lambda _: True))
+        server = ends.enter_context(make(place, port))
+        ends.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that stays free for those who listen on it, again and again, until the end of the block.
+
+    While nobody listens, the system gives it to no outgoing connection, which would otherwise take it sooner or later.
+    """
+    with socket.socket() as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind((HOST, 0))
+        yield int(reservation.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _own_postgresql(place: Home, port: int) -> Iterator[OwnServer]:
+    password = new_password()
+    with servers._reachable(postgresql_binaries(), place) as binaries:
+        with place.secret(password) as file:
+            place.run(binaries / "initdb", *servers._INITDB_OPTIONS, f"--pwfile={file}", "-D", place.data)
+        durable = ("-c", "synchronous_commit=on", "-c", "fsync=on", "-c", "full_page_writes=on")
+        yield OwnServer(
+            Server("postgresql", version_of(binaries / "postgres"), port, password),
+            place,
+            [*servers._command(binaries, place, port), *durable],
+            place.data / "postmaster.pid",
+            "INT",
+            postgresql_answers(password),
+        )
+
+
+@contextlib.contextmanager
+def _own_mariadb(place: Home, port: int) -> Iterator[OwnServer]:
+    program, installer = find_mariadb("mariadbd"), find_mariadb("mariadb-install-db")
+    if program is None or installer is None:
+        message = "mariadbd is not installed"
+        raise RuntimeError(message)
+    password = new_password()
+    install_mariadb(installer, place)
+    # IF NOT EXISTS, since the file is read at each start.
+    statements = first_statements(password).replace("CREATE USER", "CREATE USER IF NOT EXISTS")
+    with place.secret(statements) as file:
+        yield OwnServer(
+            Server("mariadb", version_of(program), port, password),
+            place,
+            [*mariadb_command(program, place, port, file), "--innodb-flush-log-at-trx-commit=1"],
+            place.path / "pid",
+            "TERM",
+            answers(password),
+        )
+
+
+def postgresql_answers(password: str) -> Callable[[int], bool]:
+    """Say whether the server lets its user in; the file of its state is from before, if it was killed."""
+
+    def answers(port: int) -> bool:
+        address = {"host": HOST, "user": USER, "password": password, "dbname": "postgres"}
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(**address, port=port, connect_timeout=2).close()
             return True
         return False
 

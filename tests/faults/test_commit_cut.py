@@ -1,0 +1,37 @@
+"""The connection is lost while the database commits."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+
+from tests.faults.load import client_of, write
+
+WRITES = 3
+DRIVER_TEXT = (
+    "terminating connection",
+    "Lost connection",
+    "was killed",
+    "interrupted",
+    "closed in the middle",
+)
+
+
+@pytest.mark.faults
+async def test_a_commit_that_is_cut_is_unknown(own, service, witness, ledger, judge, figures):
+    """A write whose COMMIT was cut off is 503 commit-unknown, without Retry-After, and without a driver's words."""
+    async with service.running(), client_of(service) as client:
+        with witness.delaying_commits():
+            async with anyio.create_task_group() as group:
+                for _ in range(WRITES):
+                    group.start_soon(write, client, ledger)
+                await anyio.sleep(1)
+                killed = await run_sync(witness.kill_sessions)
+
+    figures(killed=killed, **ledger.figures)
+    told = [(attempt.status, attempt.code, attempt.retry_after) for attempt in ledger.attempts]
+    assert told == [(503, "commit-unknown", None)] * WRITES
+    judge()
+    log = service.log.read_text()
+    assert not [text for text in DRIVER_TEXT if text in log]
