@@ -310,12 +310,14 @@ def _unprepared(url: URL, settings: EngineSettings) -> dict[str, Any]:
 
 
 def _mariadb_connect_args(settings: EngineSettings) -> dict[str, Any]:
+    locks = max(1, math.ceil(settings.lock_timeout_seconds))
     modes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"
     return {
         "charset": "utf8mb4",
         "connect_timeout": _connect_seconds(settings),
         "init_command": f"SET time_zone='+00:00', sql_mode=CONCAT_WS(',', NULLIF(@@sql_mode, ''), '{modes}'), "
-        f"innodb_lock_wait_timeout={max(1, math.ceil(settings.lock_timeout_seconds))}, "
+        # The first is about rows, the second about tables, whose default is a day.
+        f"innodb_lock_wait_timeout={locks}, lock_wait_timeout={locks}, "
         # By default rows that are equal in their first 1,024 bytes are sorted anyhow, and pages of them would overlap.
         f"max_sort_length={_SORTED_BYTES} {mariadb_limit(settings.statement_timeout_seconds)}",
     }
