@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -133,11 +134,10 @@ class OwnServer:
     def start(self) -> None:
         """Start it, unless it runs, and wait until it answers."""
         if not self._running:
-            # What the lifeline of a server removes at its end is a folder of its own: the data stay.
-            lifeline = Home(Path(self.place.path) / "lifeline", self.place.account)
-            lifeline.path.mkdir(exist_ok=True)
-            lifeline.path.chmod(0o777)
-            running = ExitStack()
+            # What a lifeline removes, some time after its server has ended, is a folder of its own: the data stay.
+            folder = Path(tempfile.mkdtemp(prefix="lifeline-", dir=self.place.path))
+            folder.chmod(0o777)
+            lifeline, running = Home(folder, self.place.account), ExitStack()
             running.enter_context(
                 lifeline.serve(self.stop_signal, lambda _: self.command, lambda _: self.ask(self.server.port))
             )

@@ -14,14 +14,14 @@ from tests.faults.ledger import code_of
 from tests.faults.load import at_once, client_of
 
 CLIENTS = 20
-INCREMENTS = 10
+INCREMENTS = 8
 COUNTERS = ("counters", "versioned_counters")
 """The one's entity tag is a hash of the row, the other's its version."""
 
 
 async def test_without_if_match_the_last_change_stays(database, service, witness, figures):
     """Twenty changes of one row at once without If-Match are all made, one after the other."""
-    async with replace(service, workers=2).running(), client_of(service) as client:
+    async with service.running(), client_of(service) as client:
         got = {path: await _change_at_once(client, await _new(client, path)) for path in COUNTERS}
 
     figures(**{path: len(answers) for path, answers in got.items()})
@@ -38,7 +38,7 @@ async def test_without_if_match_the_last_change_stays(database, service, witness
 async def test_with_if_match_one_change_is_made(database, service, witness, figures):
     """Of twenty changes of one state of a row one is made, and the others are answered 412."""
     got = {}
-    async with replace(service, workers=2).running(), client_of(service) as client:
+    async with service.running(), client_of(service) as client:
         for path in COUNTERS:
             row = await _new(client, path)
             got[path] = await _change_at_once(client, row, **{"If-Match": row.headers["etag"]})
@@ -55,7 +55,7 @@ async def test_with_if_match_one_change_is_made(database, service, witness, figu
 @pytest.mark.parametrize("path", COUNTERS)
 async def test_a_counter_by_read_and_if_match_is_exact(database, path, service, witness, figures):
     """Clients that read, add one and write with If-Match, again after a 412, lose no increment."""
-    clients, told = 5, Counter()
+    clients, told = 4, Counter()
 
     async def increment(client: httpx2.AsyncClient, row: str) -> None:
         made = 0

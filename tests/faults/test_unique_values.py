@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from tests.faults.ledger import code_of
 from tests.faults.load import at_once, client_of
 
-ROUNDS = 10
+ROUNDS = 5
 CLIENTS = 20
 
 
 async def test_one_of_many_creates_gets_a_unique_value(database, service, witness, figures):
     """Of twenty who create the same value at once one is answered 201, the others 409, and one row is stored."""
-    service = replace(service, workers=2)
     answers: Counter[str] = Counter()
 
     async with service.running(), client_of(service) as client:

@@ -150,6 +150,8 @@ class Witness:
             for stage in _STAGES:
                 connection.exec_driver_sql(f"BACKUP STAGE {stage}")
             yield
+            # Ends with its connection, which may be gone together with the server.
+            connection.invalidate()
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Connection]:
