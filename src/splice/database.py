@@ -46,10 +46,12 @@ from splice.repeats import repeated, repeated_blocking
 from splice.signatures import read_once
 
 __all__ = [
+    "COMMITTING",
     "READS",
     "UNTIL",
     "Database",
     "Unit",
+    "begin_commit",
     "seconds_to",
 ]
 
@@ -58,6 +60,12 @@ _S = TypeVar("_S", bound="AsyncSession | Session", default=Any)
 
 READS: Final = "splice_reads"
 """Set in the scope of a request that only reads although its method could write."""
+
+COMMITTING: Final = "splice_committing"
+"""Set in the scope of a request that writes, once it has come to its COMMIT."""
+
+_SCOPE: Final = "splice_scope"
+"""In the `info` of a session: the scope of its request, where that writes."""
 
 UNTIL: Final = "splice_until"
 """In the `info` of a session: when its request is too late, by `time.monotonic`, or None."""
@@ -279,6 +287,8 @@ class Database(Generic[_S]):
     async def _request_session(self, connection: HTTPConnection) -> AsyncIterator[Any]:
         writes, until = _says_that_it_writes(connection), _until(connection)
         async with Unit[_S](self._core, writes=writes, until=until) as session:
+            if writes:
+                session.info[_SCOPE] = connection.scope
             yield session
 
     async def _run_once(self, work: Callable[[Session], _T], *, writes: bool) -> _T:
@@ -472,6 +482,7 @@ class _Core:
     def _commit(self, session: Session) -> None:
         with self._named("delete" if session.deleted else "write"):
             session.flush()
+        begin_commit(session)
         with self._named("commit"):
             session.commit()
 
@@ -491,6 +502,13 @@ class _Core:
             width = 1 if self.source.is_single else _width(self.open().engine)
             self._gates[loop] = anyio.Semaphore(width, fast_acquire=True)
         return self._gates[loop]
+
+
+def begin_commit(session: Session) -> None:
+    """Note that the request of a session has come to its COMMIT: should it be cut off, nobody knows what is stored."""
+    scope = session.info.get(_SCOPE)
+    if scope is not None and session.in_transaction():
+        scope[COMMITTING] = True
 
 
 _Preparation: TypeAlias = Callable[[Session], None]

@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL, Connection, Dialect, Engine, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
-from splice.drivers import sqlstate_of
+from splice.drivers import classify, sqlstate_of
 from splice.errors import SetupError
 from splice.hosts import hosts_apart, hosts_of
 from splice.limits import (
@@ -333,6 +333,8 @@ def _connect_seconds(settings: EngineSettings) -> int:
 
 
 def _prepare(engine: Engine, settings: EngineSettings) -> None:
+    if engine.dialect.name != "sqlite":
+        sa.event.listen(engine, "handle_error", _leave_lost)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, settings)
     elif engine.dialect.name == "postgresql":
@@ -360,6 +362,13 @@ def _prepare_postgresql(engine: Engine, settings: EngineSettings) -> None:
 def _leave_standby(context: ExceptionContext) -> None:
     """A host that takes no writes any more is left: of several there is another that does."""
     if sqlstate_of(context.original_exception) == "25006":
+        context.is_disconnect = True
+
+
+def _leave_lost(context: ExceptionContext) -> None:
+    """A connection that is lost is not reset: SQLAlchemy, which does not know all the ways, would log the attempt."""
+    fault = classify(context.original_exception)
+    if fault is not None and fault.kind == "connection_lost":
         context.is_disconnect = True
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+import functools
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from splice import operations
 from splice.binds import AnySession
 from splice.bridge import HAS_PLACE, run_afresh, run_on
-from splice.database import UNTIL, seconds_to
+from splice.database import UNTIL, begin_commit, seconds_to
 from splice.errors import CommitUnknown, TooBusy
 from splice.repeats import repeated
 from splice.services import Service
@@ -22,52 +25,69 @@ __all__ = ["is_shared", "run_unit", "write_unit"]
 
 _T = TypeVar("_T")
 
-_COMMITTING: Final = "splice_committing"
-"""In the `info` of a session: that its last operation has come to its COMMIT."""
-
 
 async def write_unit(
     service: Service, request: Request, session: AnySession, work: Callable[[Session], _T]
 ) -> _T:
-    """Run a verb that writes, and commit where nobody else does, or has anything to add."""
-    commits = service.commits or _is_own(service, request, session)
-
-    def unit(inner: Session) -> _T:
-        inner.info[_COMMITTING] = False
-        result = work(inner)
-        if commits:
-            inner.info[_COMMITTING] = True
-            operations.commit(inner, service.subject)
-        return result
-
-    return await run_unit(
-        service, request, session, unit, repeatable=not service.subject.hooks.share_the_unit
-    )
-
-
-async def run_unit(
-    service: Service,
-    request: Request,
-    session: AnySession,
-    unit: Callable[[Session], _T],
-    *,
-    repeatable: bool = True,
-) -> _T:
-    """Run a whole unit of work, and again where it is nobody else's and that may help.
+    """Run a verb that writes, and commit where nobody else does, or has anything to add.
 
     Raises:
         TooBusy: It was not done in time, and nothing of it is stored.
-        CommitUnknown: The same at its COMMIT.
+        CommitUnknown: Its COMMIT was not done in time.
     """
-    if service.db is None or not repeatable or not _is_own(service, request, session):
-        return await run_on(session, unit)
+    is_own = _is_own(service, request, session)
+    if not service.commits and not is_own:
+        return await run_on(session, work)
+    once = functools.partial(_committed, service, session, work)
+    if not is_own or service.subject.hooks.share_the_unit:
+        return await once()
+    return await _again(service, session, once)
+
+
+async def run_unit(
+    service: Service, request: Request, session: AnySession, work: Callable[[Session], _T]
+) -> _T:
+    """Run a verb that reads, and again where its unit of work is nobody else's and that may help.
+
+    Raises:
+        TooBusy: It was not done in time.
+    """
+    if not _is_own(service, request, session):
+        return await run_on(session, work)
+    return await _again(service, session, lambda: run_afresh(session, work))
+
+
+async def _again(service: Service, session: AnySession, unit: Callable[[], Awaitable[_T]]) -> _T:
     until = session.info[UNTIL]
     # Nobody else ends a statement whose server has fallen silent.
-    with anyio.move_on_after(seconds_to(until, service.db.patience_seconds)):
-        return await repeated(lambda: run_afresh(session, unit), until)
-    if session.info.get(_COMMITTING):
-        raise CommitUnknown(hint="read what is stored before sending the request again")
+    with anyio.move_on_after(seconds_to(until, _patience_of(service))):
+        return await repeated(unit, until)
     raise TooBusy("The database did not finish in time", retry_after_seconds=2)
+
+
+async def _committed(service: Service, session: AnySession, work: Callable[[Session], _T]) -> _T:
+    """Run a unit with its COMMIT, which no cancellation interrupts: nobody would know whether it was made."""
+
+    def commit(inner: Session) -> None:
+        begin_commit(inner)
+        operations.commit(inner, service.subject)
+
+    def unit(inner: Session) -> _T:
+        result = work(inner)
+        commit(inner)
+        return result
+
+    if not isinstance(session, AsyncSession):
+        return await run_afresh(session, unit)  # One thread for all of it, and no thread is interrupted.
+    result = await run_afresh(session, work)
+    with anyio.move_on_after(_patience_of(service), shield=True):
+        await run_afresh(session, commit)
+        return result
+    raise CommitUnknown(hint="read what is stored before sending the request again")
+
+
+def _patience_of(service: Service) -> float:
+    return math.inf if service.db is None else service.db.patience_seconds
 
 
 def _is_own(service: Service, request: Request, session: AnySession) -> bool:
