@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import sys
 import time
@@ -45,10 +46,13 @@ from splice.repeats import repeated, repeated_blocking
 from splice.signatures import read_once
 
 __all__ = [
+    "COMMITTING",
     "READS",
     "UNTIL",
     "Database",
     "Unit",
+    "begin_commit",
+    "seconds_to",
 ]
 
 _T = TypeVar("_T")
@@ -57,9 +61,17 @@ _S = TypeVar("_S", bound="AsyncSession | Session", default=Any)
 READS: Final = "splice_reads"
 """Set in the scope of a request that only reads although its method could write."""
 
+COMMITTING: Final = "splice_committing"
+"""Set in the scope of a request that writes, once it has come to its COMMIT."""
+
+_SCOPE: Final = "splice_scope"
+"""In the `info` of a session: the scope of its request, where that writes."""
+
 UNTIL: Final = "splice_until"
 """In the `info` of a session: when its request is too late, by `time.monotonic`, or None."""
 
+_GRACE_SECONDS: Final = 3.0
+"""The server is to end a statement by itself, if it can."""
 _DISPOSE_SECONDS: Final = 5.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
@@ -80,7 +92,7 @@ class Database(Generic[_S]):
             here.
         pool_size: Connections, and so units of work at once; of an engine made here.
         checkout_timeout_seconds: How long a unit waits for a connection before it fails with `TooBusy`.
-        statement_timeout_seconds: How long one statement may take on a server; of an engine made here.
+        statement_timeout_seconds: How long one statement may take; of an engine made here.
         start_timeout_seconds: How long the start waits for a server that does not answer yet.
         engine_options: Passed to `create_engine`, where they win over what splice sets; of an engine made here.
 
@@ -177,6 +189,13 @@ class Database(Generic[_S]):
         return self._core.source.is_async
 
     @property
+    def patience_seconds(self) -> float:
+        """How long an operation waits for a server that does not even end its statements; infinite for your engines."""
+        source = self._core.source
+        is_bounded = source.has_server and source.owned and source.is_async
+        return self.settings.statement_timeout_seconds + _GRACE_SECONDS if is_bounded else math.inf
+
+    @property
     def engine(self) -> Engine | AsyncEngine:
         """The engine of this process, made when it is first asked for; it connects when a unit needs it."""
         return self._core.open().engine
@@ -268,6 +287,8 @@ class Database(Generic[_S]):
     async def _request_session(self, connection: HTTPConnection) -> AsyncIterator[Any]:
         writes, until = _says_that_it_writes(connection), _until(connection)
         async with Unit[_S](self._core, writes=writes, until=until) as session:
+            if writes:
+                session.info[_SCOPE] = connection.scope
             yield session
 
     async def _run_once(self, work: Callable[[Session], _T], *, writes: bool) -> _T:
@@ -420,7 +441,7 @@ class _Core:
         if self.source.is_single and self.joinable() is not None:
             return None  # A unit inside of a unit is a savepoint there, and would wait for itself.
         gate = self._gate()
-        with anyio.move_on_after(_seconds_to(until, self.settings.checkout_timeout_seconds)):
+        with anyio.move_on_after(seconds_to(until, self.settings.checkout_timeout_seconds)):
             await gate.acquire()
             return gate
         raise TooBusy("No connection to the database came free in time", retry_after_seconds=1)
@@ -461,6 +482,7 @@ class _Core:
     def _commit(self, session: Session) -> None:
         with self._named("delete" if session.deleted else "write"):
             session.flush()
+        begin_commit(session)
         with self._named("commit"):
             session.commit()
 
@@ -480,6 +502,13 @@ class _Core:
             width = 1 if self.source.is_single else _width(self.open().engine)
             self._gates[loop] = anyio.Semaphore(width, fast_acquire=True)
         return self._gates[loop]
+
+
+def begin_commit(session: Session) -> None:
+    """Note that the request of a session has come to its COMMIT: should it be cut off, nobody knows what is stored."""
+    scope = session.info.get(_SCOPE)
+    if scope is not None and session.in_transaction():
+        scope[COMMITTING] = True
 
 
 _Preparation: TypeAlias = Callable[[Session], None]
@@ -562,7 +591,8 @@ def _until(connection: HTTPConnection) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
-def _seconds_to(until: float | None, most: float) -> float:
+def seconds_to(until: float | None, most: float) -> float:
+    """What is left until a time of `time.monotonic`, and no more than that is usual."""
     return most if until is None else max(0.0, min(most, until - time.monotonic()))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
@@ -77,6 +78,8 @@ async def _bodies(source: Source, chunk: Chunk) -> AsyncIterator[bytes]:
         # A client that goes away ends the download between two chunks: drivers do not like to be interrupted.
         with anyio.CancelScope(shield=True):
             chunk = await source.rest(chunk.following)
+        # A server may take chunks for a client that is gone without ever waiting.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         yield chunk.body
 
 

@@ -329,6 +329,8 @@ _SQLSTATES: Final = _by_code(
         ("serialization", ("40001", "40P01")),
         ("lock_timeout", ("55P03",)),
         ("statement_timeout", ("25P04", "57014")),
+        # A table that somebody else has made since the snapshot of this transaction was taken.
+        ("stale_plan", ("42P07",)),
         ("pool_exhausted", ("53300",)),
         ("read_only", ("25006",)),
         # Two characters are a whole class.

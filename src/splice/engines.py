@@ -21,18 +21,20 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
-from splice.drivers import sqlstate_of
+from splice.drivers import classify, sqlstate_of
 from splice.errors import SetupError
 from splice.hosts import hosts_apart, hosts_of
 from splice.limits import (
     limit_mariadb,
     limit_postgresql,
     limit_sqlite,
+    limit_sqlite_statement,
     mariadb_limit,
     milliseconds,
     set_in_transaction,
+    start_clock,
 )
 from splice.locks import PGBOUNCER
 
@@ -308,12 +310,14 @@ def _unprepared(url: URL, settings: EngineSettings) -> dict[str, Any]:
 
 
 def _mariadb_connect_args(settings: EngineSettings) -> dict[str, Any]:
+    locks = max(1, math.ceil(settings.lock_timeout_seconds))
     modes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"
     return {
         "charset": "utf8mb4",
         "connect_timeout": _connect_seconds(settings),
         "init_command": f"SET time_zone='+00:00', sql_mode=CONCAT_WS(',', NULLIF(@@sql_mode, ''), '{modes}'), "
-        f"innodb_lock_wait_timeout={max(1, math.ceil(settings.lock_timeout_seconds))}, "
+        # The first is about rows, the second about tables, whose default is a day.
+        f"innodb_lock_wait_timeout={locks}, lock_wait_timeout={locks}, "
         # By default rows that are equal in their first 1,024 bytes are sorted anyhow, and pages of them would overlap.
         f"max_sort_length={_SORTED_BYTES} {mariadb_limit(settings.statement_timeout_seconds)}",
     }
@@ -329,6 +333,8 @@ def _connect_seconds(settings: EngineSettings) -> int:
 
 
 def _prepare(engine: Engine, settings: EngineSettings) -> None:
+    if engine.dialect.name != "sqlite":
+        sa.event.listen(engine, "handle_error", _leave_lost)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, settings)
     elif engine.dialect.name == "postgresql":
@@ -359,10 +365,19 @@ def _leave_standby(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
+def _leave_lost(context: ExceptionContext) -> None:
+    """A connection that is lost is not reset: SQLAlchemy, which does not know all the ways, would log the attempt."""
+    fault = classify(context.original_exception)
+    if fault is not None and fault.kind == "connection_lost":
+        context.is_disconnect = True
+
+
 def _prepare_sqlite(engine: Engine, settings: EngineSettings) -> None:
     _adapt_types(engine.dialect, {sa.DateTime: _SqliteDateTime, sa.TIMESTAMP: _SqliteDateTime})
     sa.event.listen(engine, "connect", functools.partial(_set_up_sqlite, in_memory=is_in_memory(engine.url)))
     seconds = float(settings.options.get("connect_args", {}).get("timeout", settings.lock_timeout_seconds))
+
+    statement_seconds = settings.statement_timeout_seconds
 
     def begin(connection: Connection) -> None:
         if not _is_autocommit(connection):
@@ -370,13 +385,19 @@ def _prepare_sqlite(engine: Engine, settings: EngineSettings) -> None:
             connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN_OPTION, "BEGIN"))
 
     sa.event.listen(engine, "begin", begin)
+    sa.event.listen(
+        engine,
+        "before_cursor_execute",
+        lambda connection, *_: limit_sqlite_statement(connection, statement_seconds),
+    )
 
 
 def _is_autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
-def _set_up_sqlite(dbapi_connection: Any, _: object, *, in_memory: bool) -> None:
+def _set_up_sqlite(dbapi_connection: Any, record: ConnectionPoolEntry, *, in_memory: bool) -> None:
+    start_clock(getattr(dbapi_connection, "driver_connection", dbapi_connection), record)
     cursor = dbapi_connection.cursor()
     try:
         cursor.execute("PRAGMA foreign_keys=ON")

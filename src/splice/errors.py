@@ -255,7 +255,7 @@ class DatabaseUnavailable(Problem):
 
 
 class ShuttingDown(Problem):
-    """The service is about to end, and wants no more requests; another one may take its place."""
+    """The service is about to end, and wants no more requests; nothing of this one is stored."""
 
     code = "shutting-down"
     status = 503

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
+from sqlalchemy.exc import PendingRollbackError
+
 from splice.description import Constraint, Description
 from splice.drivers import Fault, FaultKind, classify
 from splice.errors import (
@@ -34,6 +36,9 @@ __all__ = ["Moment", "attempts_at", "foreign_keys", "reference_missing", "still_
 
 Moment: TypeAlias = Literal["write", "delete", "commit"]
 
+_GIVEN_UP: Final = "8s2b"
+"""SQLAlchemy's: the connection was invalidated, by a statement that was cancelled, and the rest never sent."""
+
 
 def translate(
     error: BaseException, tables: Mapping[str, Description], moment: Moment = "write"
@@ -48,6 +53,8 @@ def translate(
     Returns:
         The problem to answer with, or None where the error is a mistake of the service or not the database's.
     """
+    if isinstance(error, PendingRollbackError) and error.code == _GIVEN_UP:
+        return DatabaseUnavailable("The connection was given up before the COMMIT")
     fault = classify(error)
     answer = None if fault is None else _ANSWERS.get(fault.kind)
     return None if fault is None or answer is None else answer(fault, tables, moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +12,8 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from splice.answers import UNROUTED, Installation, answer_to, answer_to_http
-from splice.errors import InternalError
+from splice.database import COMMITTING
+from splice.errors import CommitUnknown, InternalError, ShuttingDown
 from splice.problems import begin_exchange, end_exchange, exchange_of, render
 from splice.reports import report, speaks_of_data
 
@@ -59,6 +61,11 @@ class Guard(ServerErrorMiddleware):
             await super().__call__(scope, receive, outgoing)
         except Exception as error:  # noqa: BLE001  # that is what a guard is for
             return error
+        except asyncio.CancelledError:
+            if outgoing.begun:
+                raise
+            # A server that ends gives up what is left; it would say 500, as if the service had failed.
+            return CommitUnknown() if scope.get(COMMITTING) else ShuttingDown()
         return None
 
     async def _settle(self, error: Exception, scope: Scope, receive: Receive, outgoing: _Outgoing) -> None:

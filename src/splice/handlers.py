@@ -6,23 +6,19 @@ decided here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from fastapi import Request, Response
-from fastapi.routing import iter_route_contexts
-from fastapi.security import APIKeyQuery
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 from sqlalchemy.orm import Session
 
 from splice import operations
 from splice.binds import AnySession
-from splice.bridge import HAS_PLACE, run_afresh, run_on
-from splice.database import UNTIL
 from splice.description import Description
 from splice.documents import parse_document
 from splice.downloads import Source, download, download_headers
@@ -43,10 +39,11 @@ from splice.parser import parse
 from splice.plan import plan_children, plan_read, plan_row
 from splice.problems import allowed_methods, from_body_validation
 from splice.reads import ReadPlan
-from splice.repeats import repeated
 from splice.services import Service
 from splice.signatures import read_once
+from splice.surroundings import surroundings_of
 from splice.terms import Query, Verb
+from splice.transactions import is_shared, run_unit, write_unit
 
 __all__ = [
     "HANDLERS",
@@ -63,10 +60,8 @@ __all__ = [
     "refuse_parameters",
 ]
 
-_T = TypeVar("_T")
 Handler: TypeAlias = Callable[["Service", Request, AnySession, Sequence[Any]], Awaitable[Response]]
 
-_SURROUNDINGS: Final = "splice_surroundings"
 _JSON: Final = "application/json"
 
 
@@ -183,7 +178,7 @@ async def _answer_list(
 ) -> Response:
     if media_type != _JSON:
         return await _download(listing, request, session, media_type)
-    page = await _run(listing.service, request, session, listing.find)
+    page = await run_unit(listing.service, request, session, listing.find)
     paging, answered = listing.service.paging, _answered(listing.plan, page)
     headers = {"Vary": "Accept"}
     if request.method in {"GET", "HEAD"}:
@@ -218,7 +213,7 @@ async def _download(
     service = listing.service
     chunks = listing.chunks(media_type)
     name = f"{service.description.table}.{'csv' if media_type == 'text/csv' else 'jsonl'}"
-    db = None if _is_shared(request, service) else service.db
+    db = None if is_shared(service, request) else service.db
     source = Source(session, db, lasting=service.lasting)
     answer = await download(source, chunks, name, media_type)
     if request.method == "HEAD":
@@ -230,7 +225,7 @@ async def _download(
 async def _read(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     query = query_of(request, service.paging.names) if request.query_params else Query()
     plan = plan_row(query, service.readable, key)
-    answer = await _run(
+    answer = await run_unit(
         service, request, session, lambda inner: operations.read(inner, service.subject, key, plan)
     )
     if answer.tag is None:
@@ -246,7 +241,7 @@ async def _read(service: Service, request: Request, session: AnySession, key: Se
 async def _create(service: Service, request: Request, session: AnySession, _key: Sequence[Any]) -> Response:
     refuse_parameters(request)
     body = await _parsed(request, service.schemas.Create, service.description)
-    answer = await _write(
+    answer = await write_unit(
         service, request, session, lambda inner: operations.create(inner, service.subject, body)
     )
     return _created(request, answer, _address_of(request, answer.key))
@@ -256,7 +251,7 @@ async def _replace(service: Service, request: Request, session: AnySession, key:
     refuse_parameters(request)
     body = await _parsed(request, service.schemas.Replace, service.description)
     allows, must_exist = _precondition(request), "if-match" in request.headers
-    answer = await _write(
+    answer = await write_unit(
         service,
         request,
         session,
@@ -269,7 +264,7 @@ async def _update(service: Service, request: Request, session: AnySession, key: 
     refuse_parameters(request)
     body = await _parsed(request, service.schemas.Update, service.description)
     allows = _precondition(request)
-    answer = await _write(
+    answer = await write_unit(
         service, request, session, lambda inner: operations.update(inner, service.subject, key, body, allows)
     )
     return _row(request, answer)
@@ -278,7 +273,7 @@ async def _update(service: Service, request: Request, session: AnySession, key: 
 async def _delete(service: Service, request: Request, session: AnySession, key: Sequence[Any]) -> Response:
     refuse_parameters(request)
     allows = _precondition(request)
-    await _write(
+    await write_unit(
         service, request, session, lambda inner: operations.remove(inner, service.subject, key, allows)
     )
     return Response(status_code=204)
@@ -311,49 +306,9 @@ async def answer_options(request: Request) -> Response:
 def query_of(request: Request, names: Names = NAMES) -> Query:
     """The query language of a list request; parameters that a dependency declares are left to it."""
     _refuse_other_text(request)
-    declared = _declared_parameters(request)
+    declared = surroundings_of(request).declared
     asked = (item for item in request.query_params.multi_items() if item[0] not in declared)
     return parse(asked, names)
-
-
-# Units of work.
-
-
-async def _write(
-    service: Service, request: Request, session: AnySession, work: Callable[[Session], _T]
-) -> _T:
-    """Run a verb that writes, and commit where nobody else does, or has anything to add."""
-    commits = service.commits or _is_own(service, request, session)
-
-    def unit(inner: Session) -> _T:
-        result = work(inner)
-        if commits:
-            operations.commit(inner, service.subject)
-        return result
-
-    return await _run(service, request, session, unit, repeatable=not service.subject.hooks.share_the_unit)
-
-
-async def _run(
-    service: Service,
-    request: Request,
-    session: AnySession,
-    unit: Callable[[Session], _T],
-    *,
-    repeatable: bool = True,
-) -> _T:
-    """Run a whole unit of work, and again where it is nobody else's and that may help."""
-    if repeatable and _is_own(service, request, session):
-        return await repeated(lambda: run_afresh(session, unit), session.info[UNTIL])
-    return await run_on(session, unit)
-
-
-def _is_own(service: Service, request: Request, session: AnySession) -> bool:
-    """Whether a session has nothing to do but this operation: it came from the database, and only to this route."""
-    if service.db is None or HAS_PLACE not in session.info:
-        return False
-    # What stands in for a dependency may work on the session too, and is not looked into.
-    return not request.scope["app"].dependency_overrides and not _is_shared(request, service)
 
 
 def _json(request: Request, body: bytes, headers: Mapping[str, str], status: int = 200) -> Response:
@@ -509,7 +464,7 @@ def _page_address(request: Request, paging: Paging, limit: int, way: Mapping[str
 def refuse_parameters(request: Request) -> None:
     """A parameter that nothing reads is a mistake of the client: say so."""
     _refuse_other_text(request)
-    unknown = set(request.query_params) - _declared_parameters(request) if request.query_params else None
+    unknown = set(request.query_params) - surroundings_of(request).declared if request.query_params else None
     if unknown:
         raise UnknownParameter(issues=[_unknown_parameter(name) for name in sorted(unknown)])
 
@@ -534,62 +489,3 @@ def _unknown_parameter(name: str) -> Issue:
     return Issue(
         "This route takes no such parameter", UnknownParameter.code, "leave it out", parameter=name[:100]
     )
-
-
-def _declared_parameters(request: Request) -> frozenset[str]:
-    """Query parameters that the dependencies of this route declare, at whatever level they were added."""
-    return _surroundings(request).declared
-
-
-def _is_shared(request: Request, service: Service) -> bool:
-    """Whether another dependency of this route works on the session: it may have set a tenant that rows depend on."""
-    session, around = None if service.db is None else service.db.session.dependency, _surroundings(request)
-    return around.calls.count(session) > around.places
-
-
-@dataclass(frozen=True, slots=True)
-class _Surroundings:
-    """What stands around a route in an application: in how many places it is, and what its dependencies are there."""
-
-    places: int
-    calls: tuple[Any, ...]
-    declared: frozenset[str]
-
-
-def _surroundings(request: Request) -> _Surroundings:
-    app, route = request.scope["app"], request.scope["route"]
-    # Kept by the application: one route may stand in several, behind other dependencies in each.
-    known: dict[int, _Surroundings] = getattr(app.state, _SURROUNDINGS, {})
-    setattr(app.state, _SURROUNDINGS, known)
-    if id(route) not in known:
-        contexts = iter_route_contexts(list(app.routes))
-        found = [context.dependant for context in contexts if context.original_route is route]
-        calls = tuple(call for dependant in found for call in _calls_of(dependant))
-        declared = frozenset(name for dependant in found for name in _declared_by(dependant))
-        known[id(route)] = _Surroundings(len(found), calls, declared)
-    return known[id(route)]
-
-
-def _declared_by(dependant: Any) -> Iterator[str]:
-    for parameter in dependant.query_params:
-        yield from _aliases(parameter)
-    if isinstance(dependant.call, APIKeyQuery):
-        yield dependant.call.model.name
-    for below in dependant.dependencies:
-        yield from _declared_by(below)
-
-
-def _calls_of(dependant: Any) -> Iterator[Any]:
-    for below in dependant.dependencies:
-        yield below.call
-        yield from _calls_of(below)
-
-
-def _aliases(parameter: Any) -> Iterator[str]:
-    annotation = parameter.field_info.annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from (
-            str(info.validation_alias or info.alias or name) for name, info in annotation.model_fields.items()
-        )
-    else:
-        yield str(parameter.field_info.validation_alias or parameter.alias)

@@ -1,33 +1,41 @@
 """How long a request may take, told to its database: what is left of a deadline becomes the limit of statements.
 
-Each function is called where a transaction begins, and reads the deadline from the options of the connection.
+They are called where a transaction begins, and read the deadline from the options of the connection.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from splice.errors import TooBusy
 
 __all__ = [
+    "UNLIMITED",
     "limit_mariadb",
     "limit_postgresql",
     "limit_sqlite",
+    "limit_sqlite_statement",
     "mariadb_limit",
     "milliseconds",
     "set_in_transaction",
+    "start_clock",
     "with_deadline",
 ]
 
 _UNTIL: Final = "splice_until"
+_CLOCK: Final = "splice_clock"
+UNLIMITED: Final = "splice_unlimited"
+"""In the `info` of a connection of SQLite: that its statements may take any time."""
+
 _LIMITED: Final = "splice_limited"
 """In the `info` of a driver's connection: that its limit is not the usual one."""
 
@@ -88,25 +96,42 @@ def mariadb_limit(seconds: float) -> str:
     return f"/*M! , max_statement_time={round(seconds, 3)} */ /*!50708 , max_execution_time={milliseconds(seconds)} */"
 
 
+class _Clock:
+    """When a connection of SQLite is to stop what it does, by `time.monotonic`."""
+
+    def __init__(self) -> None:
+        self.until = math.inf
+
+    def is_over(self) -> bool:
+        """Asked by SQLite while it works."""
+        return time.monotonic() > self.until
+
+
+def start_clock(driver_connection: Any, record: ConnectionPoolEntry) -> None:
+    """Have a new connection of SQLite look at the clock while it works."""
+    clock = record.info[_CLOCK] = _Clock()
+    watching = driver_connection.set_progress_handler(clock.is_over, _STEPS)
+    if watching is not None:  # aiosqlite has its own thread do it.
+        await_only(watching)
+
+
 def limit_sqlite(connection: Connection, lock_seconds: float) -> None:
-    """Have SQLite look at the clock while it works, and wait no longer for a lock; put back as above.
+    """Wait no longer for a lock than what is left; put back as above.
 
     Raises:
         TooBusy: Nothing is left.
     """
-    until = connection.get_execution_options().get(_UNTIL)
-    if until is None and not connection.info.pop(_LIMITED, False):
-        return
-    connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds(_seconds_left(connection, lock_seconds))}")
-    _watch_clock(connection, None if until is None else lambda: time.monotonic() > until)
-    connection.info[_LIMITED] = until is not None
+    seconds = _seconds_left(connection, lock_seconds)
+    if seconds < lock_seconds or connection.info.pop(_LIMITED, False):
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds(seconds)}")
+        connection.info[_LIMITED] = seconds < lock_seconds
 
 
-def _watch_clock(connection: Connection, is_over: Callable[[], bool] | None) -> None:
-    driver: Any = connection.connection.driver_connection
-    watching = driver.set_progress_handler(is_over, _STEPS)
-    if watching is not None:  # aiosqlite has its own thread do it.
-        await_only(watching)
+def limit_sqlite_statement(connection: Connection, usual_seconds: float) -> None:
+    """Give the next statement its time; migrations take as long as they need."""
+    seconds = math.inf if connection.info.get(UNLIMITED) else usual_seconds
+    until = connection.get_execution_options().get(_UNTIL, math.inf)
+    connection.info[_CLOCK].until = min(time.monotonic() + seconds, until)
 
 
 def _seconds_left(connection: Connection, usual_seconds: float) -> float:

@@ -46,7 +46,7 @@ class Guards:
             *self._own,
             *(one for one in self._anywhere() if all(one in place for place in self._around)),
         ]
-        return all(one in passed for one in [*other._own, *other._anywhere()])  # of this class
+        return all(one in passed for one in [*other._own, *other._anywhere()])
 
     def _anywhere(self) -> Iterator[Depends]:
         for place in self._around:

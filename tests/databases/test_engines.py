@@ -434,6 +434,7 @@ MARIADB_SETTINGS = {
     "character_set_results": "utf8mb4",
     "tx_isolation": "READ-COMMITTED",
     "innodb_lock_wait_timeout": 5,
+    "lock_wait_timeout": 5,
     "max_statement_time": 12,
 }
 

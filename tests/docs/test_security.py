@@ -29,7 +29,7 @@ def named(item: int) -> list[tuple[str, str]]:
 
 
 def defined_in(path: Path) -> set[str]:
-    """The tests that a file defines."""
+    """The tests that a file defines, in classes too."""
     tree = ast.parse(path.read_text("utf-8"))
     defined = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {node.name for node in defined if node.name.startswith("test_")}

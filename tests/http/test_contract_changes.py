@@ -372,3 +372,32 @@ def test_put_stores_nothing_that_post_would_refuse(service, path, body):
 
     assert answer.status_code == 422
     assert service.stored(sa.select(Setting.name)) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/drafts", {"text": "new"}),
+        ("PUT", "/drafts/101", {"text": "new"}),
+        ("PATCH", "/drafts/101", {"text": "new"}),
+        ("DELETE", "/drafts/101", None),
+    ],
+)
+def test_nothing_is_sent_after_the_commit(service, method, path, body):
+    """A statement that fails then would answer 5xx for a write that is stored."""
+    service.store(Draft(id=101, text="old"))
+    engine = getattr(service.db.engine, "sync_engine", service.db.engine)
+
+    with service.watching() as sent:
+
+        def note(_: Any) -> None:
+            sent.append("COMMIT")
+
+        sa.event.listen(engine, "commit", note)
+        try:
+            assert service.client.request(method, path, json=body).is_success
+        finally:
+            sa.event.remove(engine, "commit", note)
+
+    assert sent.count("COMMIT") == 1
+    assert sent[-1] == "COMMIT"

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from splice.errors import SetupError
+from splice.limits import UNLIMITED
 from splice.locks import begin_immediate
 
 __all__ = ["WAIT_SECONDS", "prepared"]
@@ -47,11 +48,13 @@ def _prepared_sqlite(connection: Connection) -> Iterator[None]:
         _pragma(connection, f"{name}={value}")
     # Engines of splice do, and those of whoever follows SQLAlchemy's advice about SQLite.
     begins_itself = bool(connection.dispatch.begin)
+    connection.info[UNLIMITED] = True
     if not begins_itself:
         sa.event.listen(connection, "begin", begin_immediate)
     try:
         yield
     finally:
+        connection.info.pop(UNLIMITED, None)
         if not begins_itself:
             sa.event.remove(connection, "begin", begin_immediate)
         if not connection.invalidated:
