@@ -37,6 +37,7 @@ FaultKind: TypeAlias = Literal[
     "connection_lost",
     "pool_exhausted",
     "read_only",
+    "no_room",
     "stale_row",
     "unknown",
 ]
@@ -204,6 +205,7 @@ _MYSQL_KINDS: Final = _by_code(
         ("stale_plan", (1615,)),
         ("pool_exhausted", (1040, 1203, 1226)),
         ("read_only", (1290, 1792, 1836)),
+        ("no_room", (1021, 1026, 1030, 1114)),
         # 0 is PyMySQL's answer on a closed connection, 1047 a Galera node outside the cluster, 1045 and 1049
         # a server that does not let the service in.
         ("connection_lost", (0, 1045, 1047, 1049, 1053, 1152, 1158, 1159, 1160, 1161, 1927)),
@@ -265,6 +267,8 @@ _SQLITE_KINDS: Final = _by_code(
         # Primary codes: the last byte of the extended ones.
         ("lock_timeout", (5, 6)),
         ("read_only", (8,)),
+        # An error of reading or writing the file is most often a disk that is full.
+        ("no_room", (10, 13)),
         ("statement_timeout", (9,)),
         ("connection_lost", (14,)),
         ("stale_plan", (17,)),
@@ -333,6 +337,7 @@ _SQLSTATES: Final = _by_code(
         ("stale_plan", ("42P07",)),
         ("pool_exhausted", ("53300",)),
         ("read_only", ("25006",)),
+        ("no_room", ("53100", "58030")),
         # Two characters are a whole class.
         ("connection_lost", ("08", "25P03", "28", "3D000", "40003")),
         ("connection_lost", ("57P01", "57P02", "57P03", "57P04", "57P05")),

@@ -5,6 +5,8 @@ Nothing here connects. Engines that users make themselves never pass through thi
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import importlib.util
 import math
@@ -385,6 +387,7 @@ def _prepare_sqlite(engine: Engine, settings: EngineSettings) -> None:
             connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN_OPTION, "BEGIN"))
 
     sa.event.listen(engine, "begin", begin)
+    sa.event.listen(engine, "invalidate", _let_go)
     sa.event.listen(
         engine,
         "before_cursor_execute",
@@ -394,6 +397,27 @@ def _prepare_sqlite(engine: Engine, settings: EngineSettings) -> None:
 
 def _is_autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+
+
+def _let_go(dbapi_connection: Any, _: ConnectionPoolEntry, __: BaseException | None) -> None:
+    """Stop what a connection that is given up still does, and give its locks back.
+
+    Python closes it only once nothing refers to its cursors any more, and that may be much later.
+    """
+    driver = getattr(dbapi_connection, "driver_connection", dbapi_connection)
+    if driver is dbapi_connection:
+        with contextlib.suppress(Exception):
+            driver.rollback()
+        return
+    with contextlib.suppress(RuntimeError):  # Without an event loop nobody can wait for it.
+        asyncio.get_running_loop().create_task(_ended(driver))
+
+
+async def _ended(driver: Any) -> None:
+    """End the statement at once; aiosqlite's thread rolls back next, and then closes."""
+    with contextlib.suppress(Exception):
+        await driver.interrupt()
+        await driver.rollback()
 
 
 def _set_up_sqlite(dbapi_connection: Any, record: ConnectionPoolEntry, *, in_memory: bool) -> None:

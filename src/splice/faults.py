@@ -364,6 +364,10 @@ def _read_only(_: Fault, __: Mapping[str, Description], ___: Moment) -> Problem:
     return DatabaseUnavailable("The database takes no writes at present")
 
 
+def _no_room(_: Fault, __: Mapping[str, Description], ___: Moment) -> Problem:
+    return DatabaseUnavailable("The database cannot store anything at present", retry_after_seconds=30)
+
+
 def _stale_row(_: Fault, __: Mapping[str, Description], ___: Moment) -> Problem:
     return PreconditionFailed()
 
@@ -385,6 +389,7 @@ _ANSWERS: Final[Mapping[FaultKind, _Answer]] = MappingProxyType(
         "pool_exhausted": _busy,
         "connection_lost": _lost,
         "read_only": _read_only,
+        "no_room": _no_room,
         "stale_row": _stale_row,
     }
 )

@@ -64,8 +64,10 @@ class Service:
     def failures(self) -> list[str]:
         """The lines of the log that tell of what nobody foresaw; driver's text in it is a case of its own."""
         signs = ("unhandled exception", "ERROR", "never retrieved", "never awaited")
+        # What uvicorn says of requests that it gives up when the time to finish is over.
+        foreseen = "timeout graceful shutdown exceeded"
         lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in lines if any(sign in line for sign in signs)]
+        return [line for line in lines if any(sign in line for sign in signs) and foreseen not in line]
 
     @contextlib.contextmanager
     def started(self) -> Iterator[Running]:

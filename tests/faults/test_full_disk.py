@@ -28,15 +28,7 @@ NOTE = secrets.token_urlsafe(45_000)
 MOST = 600
 REFUSED = 20
 
-pytestmark = [
-    pytest.mark.faults,
-    pytest.mark.xfail(
-        strict=True,
-        raises=AssertionError,
-        reason="no table of drivers.py knows what a full disk is called, 13 and 778 on SQLite, 53100 on PostgreSQL and "
-        "1114 on MariaDB: it is answered 500 and logged as unforeseen",
-    ),
-]
+pytestmark = pytest.mark.faults
 
 
 @dataclass(frozen=True)

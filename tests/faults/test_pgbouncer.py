@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
 import anyio
 import httpx2
 import pytest
 
-from tests.databases.servers import reserved_port
-from tests.faults.load import at_once, client_of, under_load, write
+from tests.faults.load import client_of, under_load, write
 from tests.faults.pgbouncer import Bouncer, find_pgbouncer, pgbouncer
 
 DRIVERS = ("asyncpg", "psycopg-async")
-SERVICES = 4
 CONNECTIONS = 4
-MANY_CONNECTIONS = 16
 POOL = 10
 WRITERS = 12
 READERS = 8
@@ -26,13 +22,12 @@ SECONDS = 4
 
 
 @pytest.fixture
-def bouncer(request, database) -> Iterator[Bouncer]:
+def bouncer(database) -> Iterator[Bouncer]:
     """A PgBouncer in transaction mode, with fewer connections to the database than the service has to it."""
     program = find_pgbouncer()
     if program is None:
         pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
-    connections = getattr(request, "param", CONNECTIONS)
-    with pgbouncer(program, database.url, connections=connections) as running:
+    with pgbouncer(program, database.url, connections=CONNECTIONS) as running:
         yield running
 
 
@@ -81,29 +76,19 @@ async def test_limits_of_time_hold_behind_pgbouncer(bouncer, service, witness, l
     judge()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("database", DRIVERS, indirect=True)
-@pytest.mark.xfail(
-    strict=True,
-    raises=(AssertionError, RuntimeError),
-    reason="the lock of migrations is one of the session, across transactions: behind a PgBouncer it is taken on one "
-    "connection and given back on another, so it is held by nobody or for ever",
-)
-@pytest.mark.parametrize("bouncer", [MANY_CONNECTIONS], indirect=True)
-async def test_migrations_run_once_behind_pgbouncer(bouncer, service, witness, figures):
-    """Four services that start at once behind a PgBouncer run the migrations once, and leave no lock behind."""
+async def test_migrations_do_not_run_through_pgbouncer(bouncer, service, witness, figures):
+    """Their lock would stay with a connection of everybody's: the start ends, and says what to do; nothing is made."""
     service = replace(service, database=bouncer.text, program="tests.faults.migrated:app")
 
-    with ExitStack() as ends, bouncer.busy(clients=MANY_CONNECTIONS):
-        services = [replace(service, port=ends.enter_context(reserved_port())) for _ in range(SERVICES)]
-        running = [ends.enter_context(each.started()) for each in services]
-        seconds = await at_once(SERVICES, lambda number: running[number].ready())
-        held = witness.values("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+    with service.started() as running:
+        code = await running.ended(20)
 
-    figures(services=SERVICES, ready_seconds=max(seconds), locks_left=held[0])
-    assert held == [0]
-    assert len(witness.values("SELECT version_num FROM alembic_version")) == 1
-    assert service.failures == []
+    figures(code=code)
+    assert code != 0
+    assert "migrations do not run through PgBouncer" in service.log.read_text()
+    assert witness.values("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [0]
+    assert witness.values("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [0]
 
 
 async def _read(client: httpx2.AsyncClient, row: str, read: Counter[int]) -> None:

@@ -25,13 +25,6 @@ CHANGES = 12
 pytestmark = pytest.mark.faults
 on_servers = pytest.mark.parametrize("database", SERVERS, indirect=True)
 
-SNAPSHOT = pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="under SERIALIZABLE and REPEATABLE READ, PostgreSQL shows the catalog as it was before create= waited for "
-    "its lock, so tables that somebody else has made meanwhile are made again: relation already exists",
-)
-
 
 @pytest.fixture
 def serializable(service: Service) -> Service:
@@ -89,7 +82,7 @@ async def test_a_route_of_ones_own_is_told_to_come_again(database, serializable,
 
 @pytest.mark.parametrize(
     "database",
-    [pytest.param(name, marks=[SNAPSHOT] if name != "asyncmy" else []) for name in SERVERS],
+    SERVERS,
     indirect=True,
 )
 async def test_services_that_start_together_under_serializable_start(
