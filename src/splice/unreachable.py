@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 
 from splice.drivers import classify, sqlstate_of
 from splice.errors import SetupError
+from splice.hosts import hosts_of
 from splice.loading import seen_from
 
 __all__ = ["database_failure", "may_come_up"]
@@ -31,7 +32,7 @@ def database_failure(error: BaseException, url: URL) -> SetupError | None:
     causes = list(_led_to(error))
     if url.get_backend_name() == "sqlite":
         return _of_file(causes, url)
-    refusal = _refusal(causes, url, f"{url.host or 'localhost'}{f':{url.port}' if url.port else ''}")
+    refusal = _refusal(causes, url, ", ".join(hosts_of(url)))
     return None if refusal is None else SetupError(refusal)
 
 
