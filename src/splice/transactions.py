@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 from fastapi import Request
@@ -25,6 +24,9 @@ __all__ = ["is_shared", "run_unit", "write_unit"]
 
 _T = TypeVar("_T")
 
+_GRACE_SECONDS: Final = 1.0
+"""The server is to end a statement by itself, if it can: its connection is worth keeping."""
+
 
 async def write_unit(
     service: Service, request: Request, session: AnySession, work: Callable[[Session], _T]
@@ -38,10 +40,9 @@ async def write_unit(
     is_own = _is_own(service, request, session)
     if not service.commits and not is_own:
         return await run_on(session, work)
-    once = functools.partial(_committed, service, session, work)
     if not is_own or service.subject.hooks.share_the_unit:
-        return await once()
-    return await _again(service, session, once)
+        return await _committed(run_on, service, session, work)
+    return await _again(service, session, lambda: _committed(run_afresh, service, session, work))
 
 
 async def run_unit(
@@ -59,13 +60,19 @@ async def run_unit(
 
 async def _again(service: Service, session: AnySession, unit: Callable[[], Awaitable[_T]]) -> _T:
     until = session.info[UNTIL]
+    late = None if until is None else until + _GRACE_SECONDS
     # Nobody else ends a statement whose server has fallen silent.
-    with anyio.move_on_after(seconds_to(until, _patience_of(service))):
+    with anyio.move_on_after(seconds_to(late, _patience_of(service))):
         return await repeated(unit, until)
     raise TooBusy("The database did not finish in time", retry_after_seconds=2)
 
 
-async def _committed(service: Service, session: AnySession, work: Callable[[Session], _T]) -> _T:
+async def _committed(
+    run: Callable[[AnySession, Callable[[Session], Any]], Awaitable[Any]],
+    service: Service,
+    session: AnySession,
+    work: Callable[[Session], _T],
+) -> _T:
     """Run a unit with its COMMIT, which no cancellation interrupts: nobody would know whether it was made."""
 
     def commit(inner: Session) -> None:
@@ -78,10 +85,11 @@ async def _committed(service: Service, session: AnySession, work: Callable[[Sess
         return result
 
     if not isinstance(session, AsyncSession):
-        return await run_afresh(session, unit)  # One thread for all of it, and no thread is interrupted.
-    result = await run_afresh(session, work)
+        # One thread for all of it, and no thread is interrupted.
+        return cast("_T", await run(session, unit))
+    result: _T = await run(session, work)
     with anyio.move_on_after(_patience_of(service), shield=True):
-        await run_afresh(session, commit)
+        await run(session, commit)
         return result
     raise CommitUnknown(hint="read what is stored before sending the request again")
 
