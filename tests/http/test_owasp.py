@@ -10,7 +10,7 @@ import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -196,7 +196,6 @@ class As:
 
     client: Any
     token: str | None
-    headers: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, method: str, path: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -237,11 +236,6 @@ def ada(people) -> As:
 @pytest.fixture
 def bob(people) -> As:
     return As(people.client, "token-of-bob")
-
-
-def titles(answer: Any) -> list[str]:
-    assert answer.status_code == 200, answer.text
-    return [item["title"] for item in answer.json()["items"]]
 
 
 OPEN = ("/news", "/folders", "/invitations")
