@@ -4,6 +4,11 @@ from typing import Any
 
 import schemathesis
 
+_DEEPER = tuple(f"{kind}{depth}" for kind in ("Row", "Rows") for depth in (2, 3, 4))
+"""What is shown behind relations of relations: the same at every depth, so that the first is tried whole."""
+
+_DEEP = {"limit", "expand"}
+
 _EMPTY = {"type": "object", "additionalProperties": False}
 
 
@@ -17,6 +22,10 @@ def before_load_schema(_context: Any, raw_schema: dict[str, Any]) -> None:
             schema["properties"].pop("cursor")
         elif name.endswith("Filter"):
             _flatten(schema["properties"])
+        elif name.endswith(_DEEPER):
+            schema["properties"] = {
+                key: schema["properties"][key] for key in _DEEP & set(schema["properties"])
+            }
 
 
 def _forget_cursor(operation: dict[str, Any]) -> None:

@@ -150,7 +150,9 @@ def _of_kind(fault: Fault, description: Description) -> list[Constraint]:
 
 def _place(description: Description, fields: Sequence[str], known: Constraint | None = None) -> _Place:
     shown = tuple(name for name in fields if _is_public(description, name))
-    if known is None or (fields and not shown):  # The name of a rule about hidden fields would tell of them.
+    if known is None or len(shown) < len(
+        fields
+    ):  # The name of a rule about hidden fields would tell of them.
         return _Place(shown)
     return _Place(shown, known.name, known.target)
 

@@ -67,7 +67,7 @@ def limit_of(session: Session) -> float:
     return float(session.scalar(sa.text("SELECT @@max_statement_time")))
 
 
-@pytest.fixture(scope="module", params=["aiosqlite", "sqlite3", "asyncpg", "psycopg2", "asyncmy", "pymysql"])
+@pytest.fixture(scope="module", params=["aiosqlite", "sqlite3", "asyncpg", "psycopg2", "asyncmy"])
 def running(request: pytest.FixtureRequest, serve: Any) -> Iterator[Service]:
     """The application on each database, by an async driver and by a sync one."""
     with serve(request.param) as service:

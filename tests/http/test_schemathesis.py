@@ -24,12 +24,12 @@ CONFIGURATION = ("schemathesis.toml", "schemathesis_hooks.py")
 PHASES = ("Examples", "Coverage", "Fuzzing", "Stateful")
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("driver_name", ["aiosqlite", "asyncpg"])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("driver_name", ["aiosqlite"])
 def test_a_short_run_finds_nothing(
     driver_name: str, new_database: Callable[[str], str], unused_port: int, tmp_path: Path
 ):
-    """A few hundred requests, the same every time."""
+    """A few hundred requests, the same every time; the long runs go on with the other databases."""
     with serving(new_database(driver_name), unused_port, tmp_path) as address:
         finished = run(address, tmp_path, "--max-examples=10", "--seed=1")
 
