@@ -26,17 +26,7 @@ EACH = 80
 """Attacks of a kind on one database, evenly taken of all that there are."""
 
 
-ATTACKED = [
-    pytest.param(
-        corpus,
-        # One is enough for each change; the rest takes minutes.
-        marks=() if (corpus.name, corpus.driver.name) == ("chinook", "asyncpg") else pytest.mark.slow,
-    )
-    for corpus in CORPORA
-]
-
-
-@pytest.fixture(params=ATTACKED, ids=str)
+@pytest.fixture(params=CORPORA, ids=str)
 def corpus(request: pytest.FixtureRequest) -> Corpus:
     """Each database on each server that it comes for."""
     chosen: Corpus = request.param
@@ -50,6 +40,7 @@ def written(own_url: str, tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
+@pytest.mark.slow
 def test_hostile_requests_are_refused(written: Served, sends: Sends, caplog: pytest.LogCaptureFixture):
     """Each is answered 4xx without internals, in the answer or the log; nothing is stored, and lists go on."""
     caplog.set_level(logging.INFO)
