@@ -85,9 +85,8 @@ def limit_mariadb(connection: Connection, usual_seconds: float) -> None:
         TooBusy: Nothing is left.
     """
     seconds = _seconds_left(connection, usual_seconds)
-    if seconds < usual_seconds or connection.info.pop(_LIMITED, False):
+    if _has_to_be_set(connection, seconds, usual_seconds):
         connection.exec_driver_sql(f"SET time_zone='+00:00' {mariadb_limit(seconds)}")
-        connection.info[_LIMITED] = seconds < usual_seconds
 
 
 def mariadb_limit(seconds: float) -> str:
@@ -122,9 +121,8 @@ def limit_sqlite(connection: Connection, lock_seconds: float) -> None:
         TooBusy: Nothing is left.
     """
     seconds = _seconds_left(connection, lock_seconds)
-    if seconds < lock_seconds or connection.info.pop(_LIMITED, False):
+    if _has_to_be_set(connection, seconds, lock_seconds):
         connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds(seconds)}")
-        connection.info[_LIMITED] = seconds < lock_seconds
 
 
 def limit_sqlite_statement(connection: Connection, usual_seconds: float) -> None:
@@ -132,6 +130,13 @@ def limit_sqlite_statement(connection: Connection, usual_seconds: float) -> None
     seconds = math.inf if connection.info.get(UNLIMITED) else usual_seconds
     until = connection.get_execution_options().get(_UNTIL, math.inf)
     connection.info[_CLOCK].until = min(time.monotonic() + seconds, until)
+
+
+def _has_to_be_set(connection: Connection, seconds: float, usual_seconds: float) -> bool:
+    """Whether a setting of the session differs from what it is to be: for a deadline, or since the last one had one."""
+    was_limited, is_limited = connection.info.get(_LIMITED, False), seconds < usual_seconds
+    connection.info[_LIMITED] = is_limited
+    return was_limited or is_limited
 
 
 def _seconds_left(connection: Connection, usual_seconds: float) -> float:
